@@ -1,1 +1,35 @@
-//! placeholder
+//! The app on one laptop: the model of `infra-model`, run without a cloud.
+//!
+//! [`platform::Platform`] starts the parts and is all that `main` and the tests need. Each part
+//! stands for one service of AWS and speaks to the functions as that service does, so that the
+//! very binaries that are deployed run here:
+//!
+//! | module | stands for |
+//! |---|---|
+//! | [`gateway`] | CloudFront and the API Gateway HTTP API in front of the functions and the site |
+//! | [`runtime`] | Lambda: starts the functions' binaries and speaks the Runtime API to them |
+//! | [`invoke`] | Lambda's own API, by which anyone may invoke a function |
+//! | [`parameters`] | SSM Parameter Store |
+//! | [`table`], [`stream`] | DynamoDB, and the table's stream as an event source |
+//! | [`bus`], [`queue`] | EventBridge, and one SQS queue a consumer |
+//! | [`mail`] | SES |
+//! | [`console`] | what the AWS console shows: flows, inbox, functions, dead letters, data |
+
+pub mod bus;
+pub mod console;
+pub mod events;
+pub mod faults;
+pub mod flows;
+pub mod functions;
+pub mod gateway;
+pub mod invoke;
+pub mod journal;
+pub mod mail;
+pub mod names;
+pub mod parameters;
+pub mod platform;
+pub mod queue;
+pub mod runtime;
+pub mod settings;
+pub mod stream;
+pub mod table;

@@ -1,0 +1,2 @@
+//! `cargo local`: skeleton, being filled in.
+fn main() {}
