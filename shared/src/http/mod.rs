@@ -1,0 +1,21 @@
+//! The HTTP edge: what every function with routes does alike.
+//!
+//! A function's router has handlers that return [`Result`]; [`edge`] makes of it what is served, and [`run`] serves it.
+
+mod caller;
+mod client;
+mod cookies;
+mod edge;
+mod json;
+mod lambda;
+mod problem;
+mod same_origin;
+
+pub use caller::{Authentication, Caller};
+pub use client::Client;
+pub use cookies::Cookie;
+pub use edge::edge;
+pub use json::Json;
+pub use lambda::run;
+pub use problem::{InvalidField, Problem, ProblemDocument, Result};
+pub use same_origin::{Origin, SameOrigin};
