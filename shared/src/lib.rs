@@ -1,1 +1,37 @@
-//! placeholder
+//! The domain that every function shares: what there is, where it is kept, and the edges to Lambda.
+//!
+//! Arrows point one way: error ← values ← domain ← event ← store, queue, http.
+
+pub mod error;
+
+// Values: parsed once at the edge, cannot be wrong afterwards.
+pub mod clock;
+pub mod email_address;
+pub mod id;
+pub mod name;
+pub mod password;
+
+// The domain.
+pub mod limit;
+pub mod link;
+pub mod session;
+pub mod user;
+pub mod workspace;
+
+pub mod event;
+
+// Where state and events are kept, together.
+pub mod store;
+
+// Proof of who is asking.
+pub mod device;
+pub mod keys;
+pub mod token;
+
+// The edges.
+pub mod aws;
+pub mod env;
+pub mod http;
+pub mod log;
+pub mod queue;
+pub mod trace;
