@@ -1,0 +1,99 @@
+/**
+ * The panel Faults: how often the table and the mail service fail on purpose.
+ *
+ * @import { MailMode, Settings, TableFaults } from "./platform.js"
+ */
+
+import { announce, one, setAttribute, setText, View } from "./dom.js";
+import * as platform from "./platform.js";
+
+const TABLE = /** @type {const} */ (["throttle", "error", "conflict", "drop_reply"]);
+
+export class Faults {
+  constructor() {
+    this.view = new View("#faults", () => void this.load());
+    this.form = one("#faults-form", HTMLFormElement);
+    this.result = one("#faults-result", HTMLElement);
+    this.edited = false;
+    this.form.addEventListener("input", () => {
+      this.edited = true;
+      setText(this.result, "");
+    });
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.save(this.read());
+    });
+    one("#faults-off", HTMLButtonElement).addEventListener("click", () => {
+      const { table } = this.read().faults;
+      void this.save({
+        faults: { table: { throttle: 0, error: 0, conflict: 0, drop_reply: 0, seed: table.seed }, mail: "ok" },
+      });
+    });
+  }
+
+  async load() {
+    try {
+      const settings = await platform.settings();
+      // Not over what is being typed.
+      if (!this.edited) this.show(settings);
+    } catch (error) {
+      this.view.fail(error);
+    }
+  }
+
+  /** @param {Settings} settings */
+  show({ faults }) {
+    for (const name of TABLE) this.input(name).value = String(percent(faults.table[name]));
+    this.input("seed").value = String(faults.table.seed);
+    one("#fault-mail", HTMLSelectElement).value = faults.mail;
+    const on = TABLE.some((name) => faults.table[name] > 0) || faults.mail !== "ok";
+    const state = one("#faults-state", HTMLElement);
+    setAttribute(state, "data-state", on ? "warn" : "idle");
+    setText(state, on ? "On" : "Off");
+    this.view.show("ready");
+  }
+
+  /** @returns {Settings} */
+  read() {
+    const part = (/** @type {keyof TableFaults} */ name) => this.input(name).valueAsNumber / 100 || 0;
+    return {
+      faults: {
+        table: {
+          throttle: part("throttle"),
+          error: part("error"),
+          conflict: part("conflict"),
+          drop_reply: part("drop_reply"),
+          seed: this.input("seed").valueAsNumber || 0,
+        },
+        mail: /** @type {MailMode} */ (one("#fault-mail", HTMLSelectElement).value),
+      },
+    };
+  }
+
+  /** @param {Settings} settings */
+  async save(settings) {
+    try {
+      await platform.saveSettings(settings);
+      this.edited = false;
+      this.show(settings);
+      this.say("Saved. It holds from the next call on.", false);
+    } catch (error) {
+      this.say(error instanceof Error ? error.message : String(error), true);
+    }
+  }
+
+  /** @param {string} text @param {boolean} failed */
+  say(text, failed) {
+    setText(this.result, text);
+    setAttribute(this.result, "data-failed", failed ? "" : null);
+    announce(text);
+  }
+
+  /** @param {keyof TableFaults} name */
+  input(name) {
+    return one(`#fault-${name.replace("_", "-")}`, HTMLInputElement);
+  }
+}
+
+/** @param {number} part of 1 */
+const percent = (part) => Math.round(part * 10_000) / 100;

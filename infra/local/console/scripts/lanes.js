@@ -1,0 +1,63 @@
+/**
+ * A flow as lanes of time: tan while a function starts cold, blue while it runs, green for mail, grey for the
+ * rest. What runs grows.
+ *
+ * @import { Flow, Step } from "./platform.js"
+ */
+
+import { fill, fromTemplate, one, reconcile, setAttribute, slot } from "./dom.js";
+import { duration } from "./format.js";
+import { elapsed, inOrder, lasted } from "./steps.js";
+
+const MOST_LANES = 100;
+
+export class Lanes {
+  constructor() {
+    this.list = one("#lanes", HTMLElement);
+    /** @type {{ flow: Flow, steps: readonly Step[] } | null} */
+    this.shown = null;
+  }
+
+  /** @param {Flow} flow @param {readonly Step[]} steps */
+  show(flow, steps) {
+    this.shown = { flow, steps };
+    const now = elapsed(flow);
+    const end = Math.max(1, ...steps.map((step) => step.started_ms + lasted(step, now)));
+    reconcile(this.list, inOrder(steps).slice(0, MOST_LANES), {
+      key: (step) => step.id,
+      create: () => fromTemplate("lane-template"),
+      update: (row, step) => draw(row, step, now, end),
+    });
+  }
+
+  /** Lets what runs grow. */
+  tick() {
+    if (this.shown) this.show(this.shown.flow, this.shown.steps);
+  }
+}
+
+/** @param {HTMLElement} row @param {Step} step @param {number} now @param {number} end */
+function draw(row, step, now, end) {
+  const whole = lasted(step, now);
+  const init = step.function?.cold ? Math.min(step.function.init_ms ?? 0, whole) : 0;
+  setAttribute(row, "data-kind", step.kind);
+  setAttribute(row, "data-status", step.status);
+  fill(row, {
+    name: step.name,
+    note: step.attempt > 1 ? `attempt ${step.attempt}` : step.kind === "function" ? null : firstWord(step.detail),
+    failed: step.status === "error" ? "Error" : null,
+    time: duration(whole),
+  });
+  bar(slot(row, "init"), step.started_ms, init, end);
+  bar(slot(row, "run"), step.started_ms + init, whole - init, end);
+}
+
+/** Such as the table's operation. @param {string | null} text */
+const firstWord = (text) => (text ?? "").split(" ")[0] || null;
+
+/** @param {HTMLElement} element @param {number} from @param {number} length @param {number} end */
+function bar(element, from, length, end) {
+  element.hidden = length <= 0;
+  element.style.left = `${(100 * from) / end}%`;
+  element.style.width = `${(100 * length) / end}%`;
+}

@@ -1,0 +1,87 @@
+/**
+ * The platform's event stream, one a page, and the page's "Live" mark.
+ *
+ * `EventSource` reconnects by itself after a lost connection, but gives up for good on an HTTP
+ * error, which a restarting platform may answer; so this tries again in that case too. Whatever
+ * happened in between was missed, hence `resync`.
+ *
+ * @import { DeadLetter, Email, Flow, FunctionReport, Step } from "./platform.js"
+ *
+ * @typedef {object} Handlers
+ * @property {() => void} resync the connection is back: load everything again
+ * @property {(flow: Flow) => void} [flow]
+ * @property {(change: { trace: string, step: Step }) => void} [step]
+ * @property {(email: Email) => void} [email]
+ * @property {(report: FunctionReport) => void} [function]
+ * @property {(letter: DeadLetter) => void} [dead_letter]
+ */
+
+const RETRY_MS = 1_000;
+const NAMES = /** @type {const} */ (["flow", "step", "email", "function", "dead_letter"]);
+
+/** @param {Handlers} handlers */
+export function follow(handlers) {
+  let connectedBefore = false;
+
+  const connect = () => {
+    const source = new EventSource("/_local/events");
+    source.addEventListener("open", () => {
+      show("live");
+      if (connectedBefore) handlers.resync();
+      connectedBefore = true;
+    });
+    source.addEventListener("error", () => {
+      show("reconnecting");
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    });
+    for (const name of NAMES) {
+      const handle = /** @type {((data: any) => void) | undefined} */ (handlers[name]);
+      if (handle) {
+        source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+      }
+    }
+    // Lets go of the connection, so that the page may be kept for "back"; it comes back live.
+    addEventListener("pagehide", () => source.close(), { once: true });
+  };
+
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) connect();
+  });
+  connect();
+}
+
+/** @param {"live" | "reconnecting"} state */
+function show(state) {
+  for (const mark of document.querySelectorAll("[data-live]")) {
+    if (mark.getAttribute("data-live") === state) continue;
+    mark.setAttribute("data-live", state);
+    mark.setAttribute("data-state", state === "live" ? "ok" : "warn");
+    const word = mark.querySelector("[data-live-word]");
+    if (word) word.textContent = state === "live" ? "Live" : "Reconnecting";
+  }
+}
+
+/**
+ * At most one call of `work` in `ms`, the last one never lost.
+ * @param {() => void} work
+ * @param {number} ms
+ */
+export function paced(work, ms) {
+  let waiting = false;
+  let again = false;
+  const run = () => {
+    work();
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      if (again) {
+        again = false;
+        run();
+      }
+    }, ms);
+  };
+  return () => {
+    if (waiting) again = true;
+    else run();
+  };
+}

@@ -1,0 +1,282 @@
+/**
+ * The platform's JSON under `/_local`, as the README documents it. Every text in it may come from
+ * a stranger (an address, a subject, a log line), so views only ever set it as text.
+ *
+ * @typedef {"running" | "ok" | "error"} Status
+ *
+ * @typedef {object} Flow One request or event, and everything that followed from it.
+ * @property {string} trace 32 hexadecimal digits
+ * @property {string} name such as `POST /api/auth/sign-up`
+ * @property {string} started_at RFC 3339
+ * @property {number | null} duration_ms
+ * @property {Status} status
+ * @property {number | null} http_status
+ * @property {number} functions how many invocations
+ * @property {number} cold_starts
+ * @property {number} billed_ms
+ * @property {number} errors
+ * @property {number} retries
+ *
+ * @typedef {object} FunctionRun
+ * @property {string} request_id
+ * @property {string} instance
+ * @property {boolean} cold
+ * @property {number | null} init_ms
+ * @property {number} run_ms
+ * @property {number} billed_ms
+ * @property {number} memory_mib what it may use
+ * @property {number} max_memory_mib what it used
+ *
+ * @typedef {"http" | "function" | "table" | "stream" | "bus" | "queue" | "mail"} StepKind
+ *
+ * @typedef {object} Step
+ * @property {string} id 16 hexadecimal digits
+ * @property {string | null} parent
+ * @property {StepKind} kind
+ * @property {string} name
+ * @property {string | null} detail
+ * @property {number} started_ms since the flow's start
+ * @property {number | null} duration_ms null while it runs
+ * @property {Status} status
+ * @property {string | null} error
+ * @property {number} attempt
+ * @property {FunctionRun | null} function
+ * @property {number | null} capacity_units
+ * @property {string | null} email id of the captured mail
+ * @property {string | null} event such as `user.signed_up`
+ *
+ * @typedef {Flow & { steps: Step[] }} FlowDetail
+ *
+ * @typedef {object} Summary
+ * @property {number} invocations
+ * @property {number} cold_starts
+ * @property {number} errors
+ * @property {number | null} p50_ms
+ * @property {number | null} p95_ms
+ * @property {number} billed_ms
+ * @property {number} emails
+ * @property {number} dead_letters
+ *
+ * @typedef {object} Email
+ * @property {string} id
+ * @property {string} received_at RFC 3339
+ * @property {string} from
+ * @property {string[]} to
+ * @property {string} subject
+ * @property {string | null} function which one sent it
+ * @property {string | null} trace
+ * @property {string[]} links
+ *
+ * @typedef {Email & {
+ *   headers: { name: string, value: string }[],
+ *   text: string | null,
+ *   html: string | null,
+ *   raw_bytes: number,
+ * }} EmailDetail
+ *
+ * @typedef {object} Instance
+ * @property {string} id
+ * @property {number} pid
+ * @property {"starting" | "busy" | "frozen"} state
+ * @property {string} started_at RFC 3339
+ * @property {number} invocations
+ * @property {number | null} memory_mib
+ *
+ * @typedef {object} FunctionReport
+ * @property {string} name
+ * @property {string} purpose
+ * @property {"http" | "stream" | "queue"} trigger
+ * @property {number} memory_mib
+ * @property {number} timeout_seconds
+ * @property {number | null} concurrency_limit
+ * @property {number} invocations
+ * @property {number} errors
+ * @property {number} throttles
+ * @property {number} cold_starts
+ * @property {number | null} p50_ms
+ * @property {number} billed_ms
+ * @property {Instance[]} instances
+ *
+ * @typedef {object} LogLine
+ * @property {string} at RFC 3339
+ * @property {string | null} request_id null during init
+ * @property {string} instance
+ * @property {"stdout" | "stderr"} stream
+ * @property {string} line
+ *
+ * @typedef {object} Answer What a function answered to a direct invocation.
+ * @property {number} status
+ * @property {string | null} function_error
+ * @property {unknown} payload
+ * @property {string | null} trace
+ *
+ * @typedef {object} DeadLetter
+ * @property {string} id
+ * @property {string} queue
+ * @property {string} reason
+ * @property {number} receive_count
+ * @property {string | null} first_received_at RFC 3339
+ * @property {string} dead_at RFC 3339
+ * @property {string | null} event_type
+ * @property {string | null} trace
+ * @property {unknown} body
+ *
+ * @typedef {object} Queue
+ * @property {string} name
+ * @property {number} visible
+ * @property {number} in_flight
+ * @property {number} dead
+ *
+ * @typedef {object} Item
+ * @property {string} pk
+ * @property {string} sk
+ * @property {Record<string, unknown>} attributes
+ *
+ * @typedef {object} TableFaults Each a probability from 0 to 1, but for the seed.
+ * @property {number} throttle
+ * @property {number} error
+ * @property {number} conflict
+ * @property {number} drop_reply
+ * @property {number} seed
+ *
+ * @typedef {"ok" | "refuse" | "throttle" | "timeout" | "accept_then_timeout"} MailMode
+ *
+ * @typedef {object} Settings
+ * @property {{ table: TableFaults, mail: MailMode }} faults
+ */
+
+/** A refusal by the platform, or no answer at all; `message` is for people. */
+export class PlatformError extends Error {
+  /**
+   * @param {string} message
+   * @param {number | null} status null: the platform did not answer
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * @template T
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+async function get(path, signal) {
+  const response = await request(path, { signal });
+  return response.json();
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} init
+ * @returns {Promise<Response>}
+ */
+async function request(path, init) {
+  let response;
+  try {
+    response = await fetch(path, { ...init, headers: { accept: "application/json", ...init.headers } });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new PlatformError("The platform does not answer. Is cargo local still running?", null);
+  }
+  if (!response.ok) throw new PlatformError(await refusal(response), response.status);
+  return response;
+}
+
+/**
+ * The problem document's sentence, or the status.
+ * @param {Response} response
+ */
+async function refusal(response) {
+  try {
+    const problem = await response.json();
+    const sentence = problem.detail ?? problem.title;
+    if (typeof sentence === "string") return sentence;
+  } catch {
+    // Not a problem document: the status says enough.
+  }
+  return `The platform answered ${response.status}.`;
+}
+
+/** @param {unknown} body @returns {RequestInit} */
+const json = (body) => ({ headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+/** @param {number} limit @returns {Promise<Flow[]>} */
+export const flows = async (limit) =>
+  (/** @type {{ flows: Flow[] }} */ (await get(`/_local/flows?limit=${limit}`))).flows;
+
+/** @param {string} trace @param {AbortSignal} signal @returns {Promise<FlowDetail>} */
+export const flow = (trace, signal) => get(`/_local/flows/${encodeURIComponent(trace)}`, signal);
+
+/** @returns {Promise<Summary>} */
+export const summary = () => get("/_local/summary");
+
+/** @param {string} [to] only mail to this address @returns {Promise<Email[]>} */
+export const emails = async (to) =>
+  (/** @type {{ emails: Email[] }} */ (
+    await get(to ? `/_local/emails?to=${encodeURIComponent(to)}` : "/_local/emails")
+  )).emails;
+
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<EmailDetail>} */
+export const email = (id, signal) => get(`/_local/emails/${encodeURIComponent(id)}`, signal);
+
+/** Where the HTML part is served as a sandboxed document. @param {string} id */
+export const emailHtmlAddress = (id) => `/_local/emails/${encodeURIComponent(id)}/html`;
+
+/** @returns {Promise<FunctionReport[]>} */
+export const functions = async () =>
+  (/** @type {{ functions: FunctionReport[] }} */ (await get("/_local/functions"))).functions;
+
+/**
+ * @param {string} name
+ * @param {{ requestId: string, limit: number }} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<LogLine[]>}
+ */
+export const logs = async (name, { requestId, limit }, signal) => {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (requestId) query.set("request_id", requestId);
+  const path = `/_local/functions/${encodeURIComponent(name)}/logs?${query}`;
+  return (/** @type {{ lines: LogLine[] }} */ (await get(path, signal))).lines;
+};
+
+/** @param {string} name @param {unknown} event @returns {Promise<Answer>} */
+export const invoke = async (name, event) => {
+  const path = `/_local/functions/${encodeURIComponent(name)}/invoke`;
+  return (await request(path, { method: "POST", ...json(event) })).json();
+};
+
+/** @returns {Promise<DeadLetter[]>} */
+export const deadLetters = async () =>
+  (/** @type {{ dead_letters: DeadLetter[] }} */ (await get("/_local/dead-letters"))).dead_letters;
+
+/** @param {string} id */
+export const redrive = (id) =>
+  request(`/_local/dead-letters/${encodeURIComponent(id)}/redrive`, { method: "POST" });
+
+/** @param {string} id */
+export const deleteDeadLetter = (id) =>
+  request(`/_local/dead-letters/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** @returns {Promise<Queue[]>} */
+export const queues = async () => (/** @type {{ queues: Queue[] }} */ (await get("/_local/queues"))).queues;
+
+/**
+ * @param {{ prefix: string, cursor: string | null, limit: number }} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<{ items: Item[], next_cursor: string | null }>}
+ */
+export const table = ({ prefix, cursor, limit }, signal) => {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (prefix) query.set("pk_prefix", prefix);
+  if (cursor) query.set("cursor", cursor);
+  return get(`/_local/table?${query}`, signal);
+};
+
+/** @returns {Promise<Settings>} */
+export const settings = () => get("/_local/settings");
+
+/** @param {Settings} value @returns {Promise<unknown>} */
+export const saveSettings = (value) => request("/_local/settings", { method: "PUT", ...json(value) });
