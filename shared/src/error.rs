@@ -69,9 +69,6 @@ pub struct FieldError {
 impl FieldError {
     /// An error of this field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), message: message.into() }
     }
 }

@@ -145,13 +145,7 @@ impl Envelope {
         random: &Random,
         traceparent: Option<String>,
     ) -> Self {
-        Self {
-            id: EventId::new(now, random),
-            subject,
-            time: now,
-            traceparent,
-            event,
-        }
+        Self { id: EventId::new(now, random), subject, time: now, traceparent, event }
     }
 
     /// The event as CloudEvents' JSON.
@@ -199,14 +193,8 @@ mod tests {
     fn an_event_without_data_says_so() {
         let random = Random::system();
         let id = UserId::new(Timestamp::UNIX_EPOCH, &random);
-        let json = Envelope::new(
-            id,
-            Event::UserVerified {},
-            Timestamp::UNIX_EPOCH,
-            &random,
-            None,
-        )
-        .to_cloud_event();
+        let json =
+            Envelope::new(id, Event::UserVerified {}, Timestamp::UNIX_EPOCH, &random, None).to_cloud_event();
         assert_eq!(json["data"], serde_json::json!({}));
         assert!(Event::TYPES.contains(&json["type"].as_str().unwrap()));
     }

@@ -100,11 +100,7 @@ fn parse(text: &str, prefix: &'static str) -> Result<Uuid, InvalidId> {
     let invalid = InvalidId { prefix };
     let digits = text.strip_prefix(prefix).ok_or(invalid)?;
     // One spelling an id: `Uuid` alone would take hyphens, braces and capitals as well.
-    if digits.len() != 32
-        || !digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    {
+    if digits.len() != 32 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(invalid);
     }
     Uuid::try_parse(digits).map_err(|_| invalid)
@@ -122,16 +118,9 @@ mod tests {
 
     #[test]
     fn an_id_has_one_spelling_and_one_kind() {
-        let id = UserId::new(
-            Timestamp::UNIX_EPOCH,
-            &Random::from_fn(|bytes| bytes.fill(0xab)),
-        );
+        let id = UserId::new(Timestamp::UNIX_EPOCH, &Random::from_fn(|bytes| bytes.fill(0xab)));
         assert!(id.to_string().to_uppercase().parse::<UserId>().is_err());
-        assert!(
-            format!("usr_{}", id.uuid().hyphenated())
-                .parse::<UserId>()
-                .is_err()
-        );
+        assert!(format!("usr_{}", id.uuid().hyphenated()).parse::<UserId>().is_err());
         assert!(id.to_string().parse::<SessionId>().is_err());
     }
 

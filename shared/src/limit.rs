@@ -22,12 +22,10 @@ const MINUTES: u64 = 60;
 const HOUR: Duration = Duration::from_secs(60 * MINUTES);
 
 /// Failed sign-ins by one client. Room for an office behind one address, none for a dictionary.
-pub const SIGN_IN_BY_CLIENT: Limit =
-    limit("sign_in.client", 100, Duration::from_secs(15 * MINUTES));
+pub const SIGN_IN_BY_CLIENT: Limit = limit("sign_in.client", 100, Duration::from_secs(15 * MINUTES));
 
 /// Failed sign-ins to one account by one client, or by one known device.
-pub const SIGN_IN_TO_ACCOUNT: Limit =
-    limit("sign_in.account", 10, Duration::from_secs(15 * MINUTES));
+pub const SIGN_IN_TO_ACCOUNT: Limit = limit("sign_in.account", 10, Duration::from_secs(15 * MINUTES));
 
 /// Failed sign-ins to one account by all clients that it does not know: what a botnet gets.
 pub const SIGN_IN_BY_STRANGERS: Limit = limit("sign_in.strangers", 100, HOUR);

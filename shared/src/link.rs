@@ -96,10 +96,7 @@ impl LinkToken {
     /// A new token for this user.
     #[must_use]
     pub fn new(user_id: UserId, random: &Random) -> Self {
-        Self {
-            user_id,
-            secret: random.bytes(),
-        }
+        Self { user_id, secret: random.bytes() }
     }
 
     /// Whose it is.
@@ -146,9 +143,7 @@ impl FromStr for LinkToken {
     type Err = InvalidLinkToken;
 
     fn from_str(text: &str) -> Result<Self, InvalidLinkToken> {
-        let bytes = BASE64_URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| InvalidLinkToken)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidLinkToken)?;
         let (user_id, secret) = bytes.split_at_checked(16).ok_or(InvalidLinkToken)?;
         Ok(Self {
             user_id: UserId::from_uuid(Uuid::from_slice(user_id).map_err(|_| InvalidLinkToken)?),
@@ -177,30 +172,15 @@ mod tests {
     #[test]
     fn a4_a_token_hashes_differently_for_each_purpose_and_each_user() {
         let token = token();
-        let other = LinkToken {
-            user_id: self::token().user_id,
-            ..token.clone()
-        };
-        assert_ne!(
-            token.hash(LinkPurpose::Verification),
-            token.hash(LinkPurpose::PasswordReset)
-        );
-        assert_ne!(
-            token.hash(LinkPurpose::Verification),
-            other.hash(LinkPurpose::Verification)
-        );
+        let other = LinkToken { user_id: self::token().user_id, ..token.clone() };
+        assert_ne!(token.hash(LinkPurpose::Verification), token.hash(LinkPurpose::PasswordReset));
+        assert_ne!(token.hash(LinkPurpose::Verification), other.hash(LinkPurpose::Verification));
     }
 
     #[test]
     fn what_is_no_token_is_refused() {
         let token = token().to_string();
-        for text in [
-            "",
-            "x",
-            &token[..63],
-            &format!("{token}A"),
-            &token.replace(&token[10..11], "!"),
-        ] {
+        for text in ["", "x", &token[..63], &format!("{token}A"), &token.replace(&token[10..11], "!")] {
             assert!(text.parse::<LinkToken>().is_err(), "{text}");
         }
     }

@@ -79,28 +79,13 @@ mod tests {
 
     #[test]
     fn a_name_is_trimmed_and_otherwise_kept() {
-        assert_eq!(
-            " Ada  Lovelace ".parse::<DisplayName>().unwrap().as_str(),
-            "Ada  Lovelace"
-        );
-        assert_eq!(
-            "🧑‍🚀 O'Brien <x>".parse::<DisplayName>().unwrap().as_str(),
-            "🧑‍🚀 O'Brien <x>"
-        );
+        assert_eq!(" Ada  Lovelace ".parse::<DisplayName>().unwrap().as_str(), "Ada  Lovelace");
+        assert_eq!("🧑‍🚀 O'Brien <x>".parse::<DisplayName>().unwrap().as_str(), "🧑‍🚀 O'Brien <x>");
     }
 
     #[test]
     fn what_cannot_be_shown_on_one_line_is_refused() {
-        for text in [
-            "",
-            "   ",
-            "\u{200b}",
-            "a\nb",
-            "a\r\nBcc: x",
-            "a\u{0}b",
-            "a\u{202e}b",
-            &"a".repeat(81),
-        ] {
+        for text in ["", "   ", "\u{200b}", "a\nb", "a\r\nBcc: x", "a\u{0}b", "a\u{202e}b", &"a".repeat(81)] {
             assert!(text.parse::<DisplayName>().is_err(), "{text:?}");
         }
     }

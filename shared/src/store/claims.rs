@@ -67,9 +67,7 @@ impl Store {
         }
         match self.transact(writes).await {
             Ok(()) => Ok(Claim::Won { nonce }),
-            Err(Refused::Condition { item, .. }) => {
-                Ok(refused_claim(&item.unwrap_or_default(), now))
-            }
+            Err(Refused::Condition { item, .. }) => Ok(refused_claim(&item.unwrap_or_default(), now)),
             Err(Refused::Failed(error)) => Err(error),
         }
     }
@@ -101,11 +99,7 @@ impl Store {
             event,
             "SET lease_ends = :zero ADD attempts :minus_one",
             "claimed_by = :nonce AND lease_ends > :zero",
-            &[
-                (":zero", number(0)),
-                (":minus_one", number(-1)),
-                (":nonce", text(nonce)),
-            ],
+            &[(":zero", number(0)), (":minus_one", number(-1)), (":nonce", text(nonce))],
         )
         .await
     }

@@ -30,9 +30,7 @@ impl Store {
     ///
     /// Those of the table.
     pub async fn record(&self, event: &Envelope) -> Result<()> {
-        self.transact(vec![self.put_event(event)?])
-            .await
-            .map_err(|refused| refused.or(Error::Conflict))
+        self.transact(vec![self.put_event(event)?]).await.map_err(|refused| refused.or(Error::Conflict))
     }
 
     /// Costs what [`Store::record`] costs and tells nobody: for an address that has no account, so that time
@@ -42,10 +40,7 @@ impl Store {
     ///
     /// Those of the table.
     pub async fn decoy(&self, key: &EmailKey, now: Timestamp) -> Result<()> {
-        let item = bare_item(
-            format!("DECOY#{}", hashed(key.as_str())),
-            "DECOY".to_owned(),
-        );
+        let item = bare_item(format!("DECOY#{}", hashed(key.as_str())), "DECOY".to_owned());
         self.transact(vec![self.put(expiring(item, now + DECOY_LIFE))])
             .await
             .map_err(|refused| refused.or(Error::Conflict))
@@ -56,18 +51,10 @@ impl Store {
     /// # Errors
     ///
     /// Those of the table.
-    pub async fn activity(
-        &self,
-        user: UserId,
-        before: Option<EventId>,
-        limit: u16,
-    ) -> Result<Activity> {
+    pub async fn activity(&self, user: UserId, before: Option<EventId>, limit: u16) -> Result<Activity> {
         let pk = keys::user(user);
         let start = before.map(|id| {
-            Item::from([
-                (PK.to_owned(), text(&pk)),
-                (SK.to_owned(), AttributeValue::S(keys::event(id))),
-            ])
+            Item::from([(PK.to_owned(), text(&pk)), (SK.to_owned(), AttributeValue::S(keys::event(id)))])
         });
         let page = self
             .client
@@ -83,12 +70,8 @@ impl Store {
             .await
             .map_err(failed)?;
         let more = page.last_evaluated_key.is_some();
-        let events: Vec<Envelope> = page
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(from_item)
-            .collect::<Result<_>>()?;
+        let events: Vec<Envelope> =
+            page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_>>()?;
         let next = events.last().filter(|_| more).map(|event| event.id);
         Ok(Activity { events, next })
     }
@@ -99,11 +82,8 @@ impl Store {
     ///
     /// Those of the table.
     pub async fn event_address(&self, event: &Envelope) -> Result<Option<EmailAddress>> {
-        let item = self
-            .get_raw(keys::user(event.subject), keys::address(event.id))
-            .await?;
-        let Some(AttributeValue::S(address)) = item.and_then(|mut item| item.remove("email"))
-        else {
+        let item = self.get_raw(keys::user(event.subject), keys::address(event.id)).await?;
+        let Some(AttributeValue::S(address)) = item.and_then(|mut item| item.remove("email")) else {
             return Ok(None);
         };
         address.parse().map(Some).map_err(Error::internal)

@@ -24,9 +24,7 @@ impl Store {
         let window = window(limit, now);
         let count = self.count(limit, key, &window, 1).await?;
         if count > i64::from(limit.max) {
-            return Err(Error::TooManyRequests {
-                retry_after: window.left,
-            });
+            return Err(Error::TooManyRequests { retry_after: window.left });
         }
         Ok(())
     }
@@ -73,9 +71,7 @@ struct Window {
 }
 
 fn window(limit: &Limit, now: Timestamp) -> Window {
-    let length = i64::try_from(limit.window.as_secs())
-        .unwrap_or(i64::MAX)
-        .max(1);
+    let length = i64::try_from(limit.window.as_secs()).unwrap_or(i64::MAX).max(1);
     let number = now.as_second().div_euclid(length);
     let end = (number + 1) * length;
     let left = Duration::from_secs(u64::try_from(end - now.as_second()).unwrap_or(1));

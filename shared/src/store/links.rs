@@ -13,18 +13,9 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::InvalidLink`].
-    pub async fn open_link(
-        &self,
-        token: &LinkToken,
-        purpose: LinkPurpose,
-        now: Timestamp,
-    ) -> Result<Link> {
-        let stored: Option<Link> = self
-            .get(keys::user(token.user_id()), keys::link(purpose))
-            .await?;
-        stored
-            .filter(|link| link.hash == token.hash(purpose) && link.dies_at > now)
-            .ok_or(Error::InvalidLink)
+    pub async fn open_link(&self, token: &LinkToken, purpose: LinkPurpose, now: Timestamp) -> Result<Link> {
+        let stored: Option<Link> = self.get(keys::user(token.user_id()), keys::link(purpose)).await?;
+        stored.filter(|link| link.hash == token.hash(purpose) && link.dies_at > now).ok_or(Error::InvalidLink)
     }
 }
 

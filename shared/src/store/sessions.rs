@@ -67,9 +67,7 @@ impl Store {
             .table_name(&self.table)
             .key(PK, text(keys::user(user)))
             .key(SK, text(keys::session(session)))
-            .update_expression(
-                "SET generation = :next, refreshed_at = :now, expires_at = :expires_at",
-            )
+            .update_expression("SET generation = :next, refreshed_at = :now, expires_at = :expires_at")
             .condition_expression("generation = :presented AND expires_at > :seconds")
             .expression_attribute_values(":presented", number(generation))
             .expression_attribute_values(":next", number(generation.saturating_add(1)))
@@ -82,9 +80,7 @@ impl Store {
             .await;
         let stored = match updated {
             Ok(output) => {
-                return Ok(Refreshed::Current(from_item(
-                    output.attributes.unwrap_or_default(),
-                )?));
+                return Ok(Refreshed::Current(from_item(output.attributes.unwrap_or_default())?));
             }
             Err(error) => condition_failure(error)?,
         };
@@ -94,8 +90,7 @@ impl Store {
         let stored: Session = from_item(stored)?;
         let previous = generation.checked_add(1) == Some(stored.generation);
         // Clocks of two machines may differ: a refresh that seems to lie ahead is a recent one.
-        let in_grace =
-            now.duration_since(stored.refreshed_at).as_secs_f64() <= REFRESH_GRACE.as_secs_f64();
+        let in_grace = now.duration_since(stored.refreshed_at).as_secs_f64() <= REFRESH_GRACE.as_secs_f64();
         if previous && in_grace {
             return Ok(Refreshed::Current(stored));
         }
@@ -113,12 +108,7 @@ impl Store {
     /// Those of the table.
     pub async fn sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
         let items = self.query(&keys::user(user), keys::SESSION_PREFIX).await?;
-        items
-            .into_iter()
-            .rev()
-            .filter(|item| is_live(item, now))
-            .map(from_item)
-            .collect()
+        items.into_iter().rev().filter(|item| is_live(item, now)).map(from_item).collect()
     }
 
     /// Ends a session at once: it can be refreshed no more.
@@ -126,17 +116,10 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::NotFound`] when the user has no such session.
-    pub async fn end_session(
-        &self,
-        user: UserId,
-        session: SessionId,
-        event: &Envelope,
-    ) -> Result<()> {
+    pub async fn end_session(&self, user: UserId, session: SessionId, event: &Envelope) -> Result<()> {
         let key = (keys::user(user), keys::session(session));
         let end = self.delete(key, Some("attribute_exists(pk)"), &[]);
-        self.transact(vec![end, self.put_event(event)?])
-            .await
-            .map_err(|refused| refused.or(Error::NotFound))
+        self.transact(vec![end, self.put_event(event)?]).await.map_err(|refused| refused.or(Error::NotFound))
     }
 }
 
@@ -148,11 +131,8 @@ fn is_live(item: &Item, now: Timestamp) -> bool {
 /// The item whose condition did not hold, if there is one.
 fn condition_failure(error: SdkError<UpdateItemError>) -> Result<Option<Item>> {
     match error {
-        SdkError::ServiceError(service)
-            if service.err().is_conditional_check_failed_exception() =>
-        {
-            let UpdateItemError::ConditionalCheckFailedException(failure) = service.into_err()
-            else {
+        SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {
+            let UpdateItemError::ConditionalCheckFailedException(failure) = service.into_err() else {
                 return Ok(None);
             };
             Ok(failure.item)

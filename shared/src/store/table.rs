@@ -44,10 +44,7 @@ impl Store {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
+        Self { client, table: table.into() }
     }
 
     /// Opens the connection to the table, so that the first request does not wait for it. What it says is of no matter.
@@ -56,11 +53,7 @@ impl Store {
         let _ = self.get_raw(key.to_owned(), key.to_owned()).await;
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(
-        &self,
-        pk: String,
-        sk: String,
-    ) -> Result<Option<T>> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, pk: String, sk: String) -> Result<Option<T>> {
         self.get_raw(pk, sk).await?.map(from_item).transpose()
     }
 
@@ -107,12 +100,8 @@ impl Store {
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Refused> {
         let mut tries = 0;
         loop {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(items.clone()))
-                .send()
-                .await;
+            let sent =
+                self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
             let refused = match sent {
                 Ok(_) => return Ok(()),
                 Err(error) => refusal(error),
@@ -132,11 +121,7 @@ impl Store {
 
     pub(super) fn put(&self, item: Item) -> TransactWriteItem {
         TransactWriteItem::builder()
-            .put(
-                self.put_builder(item)
-                    .build()
-                    .expect("table and item are set"),
-            )
+            .put(self.put_builder(item).build().expect("table and item are set"))
             .build()
     }
 
@@ -214,30 +199,19 @@ enum Refusal {
 }
 
 fn refusal(error: SdkError<TransactWriteItemsError>) -> Refusal {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-        error.as_service_error()
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
     else {
         return Refusal::Refused(Refused::Failed(failed(error)));
     };
     let reasons = cancelled.cancellation_reasons();
-    if let Some(place) = reasons
-        .iter()
-        .position(|reason| reason.code() == Some("ConditionalCheckFailed"))
-    {
+    if let Some(place) = reasons.iter().position(|reason| reason.code() == Some("ConditionalCheckFailed")) {
         let item = reasons[place].item.clone();
         return Refusal::Refused(Refused::Condition { place, item });
     }
     let passes = |code: &str| {
-        matches!(
-            code,
-            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"
-        )
+        matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
     };
-    if reasons
-        .iter()
-        .filter_map(|reason| reason.code())
-        .any(passes)
-    {
+    if reasons.iter().filter_map(|reason| reason.code()).any(passes) {
         return Refusal::Contended(failed(error));
     }
     Refusal::Refused(Refused::Failed(failed(error)))
@@ -256,13 +230,9 @@ where
     SdkError<E>: StdError + Send + Sync + 'static,
 {
     match error.code() {
-        Some(
-            "ProvisionedThroughputExceededException"
-            | "ThrottlingException"
-            | "RequestLimitExceeded",
-        ) => Error::Busy {
-            retry_after: Duration::from_secs(1),
-        },
+        Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
+            Error::Busy { retry_after: Duration::from_secs(1) }
+        }
         _ => Error::internal(TableError(Box::new(error))),
     }
 }
@@ -294,10 +264,7 @@ pub(super) fn to_item(pk: String, sk: String, value: &impl Serialize) -> Result<
 
 /// An item that is only its key.
 pub(super) fn bare_item(pk: String, sk: String) -> Item {
-    Item::from([
-        (PK.to_owned(), AttributeValue::S(pk)),
-        (SK.to_owned(), AttributeValue::S(sk)),
-    ])
+    Item::from([(PK.to_owned(), AttributeValue::S(pk)), (SK.to_owned(), AttributeValue::S(sk))])
 }
 
 /// The value of an item. Attributes that the value does not know are no error, so that versions can overlap.
@@ -325,10 +292,6 @@ pub(super) fn number_in(item: &Item, name: &str) -> Option<i64> {
 
 /// DynamoDB refuses an empty map of values.
 pub(super) fn some_values(values: &[(&str, AttributeValue)]) -> Option<Item> {
-    (!values.is_empty()).then(|| {
-        values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect()
-    })
+    (!values.is_empty())
+        .then(|| values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
-    ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
@@ -36,11 +35,7 @@ async fn world() -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let database = dynoxide::Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(
-        listener,
-        database,
-        std::future::pending(),
-    ));
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
@@ -56,13 +51,8 @@ async fn world() -> World {
             .build()
             .unwrap()
     };
-    let key = |name: &str, kind| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-            .unwrap()
-    };
+    let key =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
     client
         .create_table()
         .table_name("test")
@@ -75,11 +65,7 @@ async fn world() -> World {
         .await
         .unwrap();
     let now = "2026-11-23T10:00:00.123Z".parse().unwrap();
-    World {
-        store: Store::new(client, "test"),
-        random: Random::system(),
-        now,
-    }
+    World { store: Store::new(client, "test"), random: Random::system(), now }
 }
 
 fn hash(text: &str) -> PasswordHash {
@@ -103,11 +89,7 @@ impl World {
         let user_id = UserId::new(self.now, &self.random);
         let workspace_id = WorkspaceId::new(self.now, &self.random);
         let name = "Ada".parse().unwrap();
-        let workspace = Workspace {
-            id: workspace_id,
-            name,
-            created_at: self.now,
-        };
+        let workspace = Workspace { id: workspace_id, name, created_at: self.now };
         SignUp {
             user: User {
                 id: user_id,
@@ -136,20 +118,10 @@ impl World {
     async fn link(&self, user: UserId, purpose: LinkPurpose, email: &str) -> LinkToken {
         let token = LinkToken::new(user, &self.random);
         let dies_at = self.now + purpose.life();
-        let link = Link {
-            user_id: user,
-            purpose,
-            hash: token.hash(purpose),
-            email: address(email),
-            dies_at,
-        };
+        let link = Link { user_id: user, purpose, hash: token.hash(purpose), email: address(email), dies_at };
         let event = self.event(user, Event::VerificationRequested {});
         let lease = (self.now, after(self.now, 10));
-        let claim = self
-            .store
-            .claim("email", event.id, lease, 2, Some(&link), &self.random)
-            .await
-            .unwrap();
+        let claim = self.store.claim("email", event.id, lease, 2, Some(&link), &self.random).await.unwrap();
         assert!(matches!(claim, Claim::Won { .. }));
         token
     }
@@ -159,10 +131,7 @@ impl World {
         let id = sign_up.user.id;
         self.store.sign_up(&sign_up).await.unwrap();
         let token = self.link(id, LinkPurpose::Verification, email).await;
-        self.store
-            .verify_user(&token, self.now, &self.event(id, Event::UserVerified {}))
-            .await
-            .unwrap();
+        self.store.verify_user(&token, self.now, &self.event(id, Event::UserVerified {})).await.unwrap();
         self.store.user(id).await.unwrap().unwrap()
     }
 
@@ -177,53 +146,30 @@ impl World {
             refreshed_at: self.now,
             created_at: self.now,
         };
-        (
-            session,
-            self.event(
-                user.id,
-                Event::SessionStarted {
-                    session_id: id,
-                    device,
-                    new_device: false,
-                },
-            ),
-        )
+        (session, self.event(user.id, Event::SessionStarted { session_id: id, device, new_device: false }))
     }
 
     async fn signed_in(&self, user: &User) -> Session {
         let (session, event) = self.session_of(user);
-        self.store
-            .start_session(user, &session, None, &event)
-            .await
-            .unwrap();
+        self.store.start_session(user, &session, None, &event).await.unwrap();
         session
     }
 
     async fn refresh(&self, session: &Session, generation: u64, now: Timestamp) -> Refreshed {
         let event = self.replayed(session);
-        self.store
-            .refresh_session(session.user_id, session.id, generation, now, &event)
-            .await
-            .unwrap()
+        self.store.refresh_session(session.user_id, session.id, generation, now, &event).await.unwrap()
     }
 
     fn replayed(&self, session: &Session) -> Envelope {
         self.event(
             session.user_id,
-            Event::SessionEnded {
-                session_id: session.id,
-                reason: SessionEnd::Replayed,
-            },
+            Event::SessionEnded { session_id: session.id, reason: SessionEnd::Replayed },
         )
     }
 
     async fn history(&self, user: UserId) -> Vec<&'static str> {
         let activity = self.store.activity(user, None, 100).await.unwrap();
-        let mut kinds: Vec<_> = activity
-            .events
-            .iter()
-            .map(|event| event.event.kind())
-            .collect();
+        let mut kinds: Vec<_> = activity.events.iter().map(|event| event.event.kind()).collect();
         kinds.sort_unstable();
         kinds
     }
@@ -236,41 +182,25 @@ async fn v1_a_sign_up_is_stored_with_its_event_or_not_at_all() {
     let first = world.sign_up_of("ada@example.com");
     let second = world.sign_up_of("ADA@example.com");
     world.store.sign_up(&first).await.unwrap();
-    assert!(matches!(
-        world.store.sign_up(&second).await,
-        Err(Error::Conflict)
-    ));
+    assert!(matches!(world.store.sign_up(&second).await, Err(Error::Conflict)));
 
     assert_eq!(world.history(first.user.id).await, ["user.signed_up"]);
     assert!(world.store.user(second.user.id).await.unwrap().is_none());
     assert!(world.history(second.user.id).await.is_empty());
-    let (user, memberships) = world
-        .store
-        .user_with_memberships(first.user.id)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (user.id, memberships.len(), memberships[0].role),
-        (first.user.id, 1, Role::Owner)
-    );
+    let (user, memberships) = world.store.user_with_memberships(first.user.id).await.unwrap().unwrap();
+    assert_eq!((user.id, memberships.len(), memberships[0].role), (first.user.id, 1, Role::Owner));
 }
 
 /// A9
 #[tokio::test]
 async fn a9_of_many_sign_ups_at_once_with_one_address_one_wins() {
     let world = world().await;
-    let sign_ups: Vec<_> = [
-        "ada@example.com",
-        "Ada@example.com",
-        "ADA@EXAMPLE.COM",
-        "aDa@example.com",
-    ]
-    .iter()
-    .cycle()
-    .take(16)
-    .map(|email| world.sign_up_of(email))
-    .collect();
+    let sign_ups: Vec<_> = ["ada@example.com", "Ada@example.com", "ADA@EXAMPLE.COM", "aDa@example.com"]
+        .iter()
+        .cycle()
+        .take(16)
+        .map(|email| world.sign_up_of(email))
+        .collect();
     let tasks: Vec<_> = sign_ups
         .into_iter()
         .map(|sign_up| {
@@ -295,9 +225,7 @@ async fn n6_a_link_is_spent_once_however_many_try_at_once() {
     let sign_up = world.sign_up_of("ada@example.com");
     let id = sign_up.user.id;
     world.store.sign_up(&sign_up).await.unwrap();
-    let token = world
-        .link(id, LinkPurpose::Verification, "ada@example.com")
-        .await;
+    let token = world.link(id, LinkPurpose::Verification, "ada@example.com").await;
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let (store, token) = (world.store.clone(), token.clone());
@@ -323,39 +251,20 @@ async fn a4_a_link_dies_with_time_with_a_newer_one_and_for_any_other_purpose() {
     let sign_up = world.sign_up_of("ada@example.com");
     let id = sign_up.user.id;
     world.store.sign_up(&sign_up).await.unwrap();
-    let older = world
-        .link(id, LinkPurpose::Verification, "ada@example.com")
-        .await;
-    let newer = world
-        .link(id, LinkPurpose::Verification, "ada@example.com")
-        .await;
+    let older = world.link(id, LinkPurpose::Verification, "ada@example.com").await;
+    let newer = world.link(id, LinkPurpose::Verification, "ada@example.com").await;
     let verify = async |token: &LinkToken, now| {
-        world
-            .store
-            .verify_user(token, now, &world.event(id, Event::UserVerified {}))
-            .await
+        world.store.verify_user(token, now, &world.event(id, Event::UserVerified {})).await
     };
-    assert!(matches!(
-        verify(&older, world.now).await,
-        Err(Error::InvalidLink)
-    ));
+    assert!(matches!(verify(&older, world.now).await, Err(Error::InvalidLink)));
     let a_day_later = world.now + LinkPurpose::Verification.life();
-    assert!(matches!(
-        verify(&newer, a_day_later).await,
-        Err(Error::InvalidLink)
-    ));
-    let reset = world
-        .store
-        .reset_password(&newer, &hash("new"), world.now, |_| Vec::new())
-        .await;
+    assert!(matches!(verify(&newer, a_day_later).await, Err(Error::InvalidLink)));
+    let reset = world.store.reset_password(&newer, &hash("new"), world.now, |_| Vec::new()).await;
     assert!(matches!(reset, Err(Error::InvalidLink)));
     verify(&newer, world.now).await.unwrap();
 
     let nobody = LinkToken::new(UserId::new(world.now, &world.random), &world.random);
-    assert!(matches!(
-        verify(&nobody, world.now).await,
-        Err(Error::InvalidLink)
-    ));
+    assert!(matches!(verify(&nobody, world.now).await, Err(Error::InvalidLink)));
     assert!(world.store.user(nobody.user_id()).await.unwrap().is_none());
 }
 
@@ -366,37 +275,18 @@ async fn a6_a_contested_sign_up_is_settled_by_the_inbox_alone() {
     let sign_up = world.sign_up_of("ada@example.com");
     let id = sign_up.user.id;
     world.store.sign_up(&sign_up).await.unwrap();
-    let squatters = world
-        .link(id, LinkPurpose::Verification, "ada@example.com")
-        .await;
-    world
-        .store
-        .contest_sign_up(id, &world.event(id, Event::SignUpRepeated {}))
-        .await
-        .unwrap();
-    let verified = world
-        .store
-        .verify_user(
-            &squatters,
-            world.now,
-            &world.event(id, Event::UserVerified {}),
-        )
-        .await;
+    let squatters = world.link(id, LinkPurpose::Verification, "ada@example.com").await;
+    world.store.contest_sign_up(id, &world.event(id, Event::SignUpRepeated {})).await.unwrap();
+    let verified =
+        world.store.verify_user(&squatters, world.now, &world.event(id, Event::UserVerified {})).await;
     assert!(matches!(verified, Err(Error::InvalidLink)));
 
-    let owners = world
-        .link(id, LinkPurpose::PasswordReset, "ada@example.com")
-        .await;
+    let owners = world.link(id, LinkPurpose::PasswordReset, "ada@example.com").await;
     world
         .store
         .reset_password(&owners, &hash("owners"), world.now, |before| {
             assert!(before.contested);
-            vec![world.event(
-                id,
-                Event::PasswordChanged {
-                    by: PasswordChange::Reset,
-                },
-            )]
+            vec![world.event(id, Event::PasswordChanged { by: PasswordChange::Reset })]
         })
         .await
         .unwrap();
@@ -415,43 +305,15 @@ async fn a6_a_new_password_ends_every_other_session() {
     for _ in 0..100 {
         others.push(world.signed_in(&user).await);
     }
-    let event = world.event(
-        user.id,
-        Event::PasswordChanged {
-            by: PasswordChange::Change,
-        },
-    );
-    world
-        .store
-        .change_password(&user, mine.id, &hash("second"), world.now, &event)
-        .await
-        .unwrap();
+    let event = world.event(user.id, Event::PasswordChanged { by: PasswordChange::Change });
+    world.store.change_password(&user, mine.id, &hash("second"), world.now, &event).await.unwrap();
     let left = world.store.sessions(user.id, world.now).await.unwrap();
-    assert_eq!(
-        left.iter().map(|session| session.id).collect::<Vec<_>>(),
-        [mine.id]
-    );
+    assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [mine.id]);
 
-    let token = world
-        .link(user.id, LinkPurpose::PasswordReset, "ada@example.com")
-        .await;
-    world
-        .store
-        .reset_password(&token, &hash("third"), world.now, |_| Vec::new())
-        .await
-        .unwrap();
-    assert!(
-        world
-            .store
-            .sessions(user.id, world.now)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert!(matches!(
-        world.refresh(&mine, 0, world.now).await,
-        Refreshed::Ended
-    ));
+    let token = world.link(user.id, LinkPurpose::PasswordReset, "ada@example.com").await;
+    world.store.reset_password(&token, &hash("third"), world.now, |_| Vec::new()).await.unwrap();
+    assert!(world.store.sessions(user.id, world.now).await.unwrap().is_empty());
+    assert!(matches!(world.refresh(&mine, 0, world.now).await, Refreshed::Ended));
 }
 
 /// A6: a sign-in that checked the old password does not outlive it.
@@ -459,28 +321,12 @@ async fn a6_a_new_password_ends_every_other_session() {
 async fn a6_a_sign_in_that_races_a_new_password_loses() {
     let world = world().await;
     let user = world.verified("ada@example.com").await;
-    let token = world
-        .link(user.id, LinkPurpose::PasswordReset, "ada@example.com")
-        .await;
-    world
-        .store
-        .reset_password(&token, &hash("new"), world.now, |_| Vec::new())
-        .await
-        .unwrap();
+    let token = world.link(user.id, LinkPurpose::PasswordReset, "ada@example.com").await;
+    world.store.reset_password(&token, &hash("new"), world.now, |_| Vec::new()).await.unwrap();
     let (session, event) = world.session_of(&user);
-    let started = world
-        .store
-        .start_session(&user, &session, None, &event)
-        .await;
+    let started = world.store.start_session(&user, &session, None, &event).await;
     assert!(matches!(started, Err(Error::Conflict)));
-    assert!(
-        world
-            .store
-            .sessions(user.id, world.now)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(world.store.sessions(user.id, world.now).await.unwrap().is_empty());
 }
 
 /// T3
@@ -493,14 +339,8 @@ async fn t3_a_replayed_old_refresh_token_ends_its_session() {
         matches!(world.refresh(&session, 0, world.now).await, Refreshed::Current(s) if s.generation == 1)
     );
     let late = after(world.now, 11);
-    assert!(matches!(
-        world.refresh(&session, 0, late).await,
-        Refreshed::Replayed
-    ));
-    assert!(matches!(
-        world.refresh(&session, 1, late).await,
-        Refreshed::Ended
-    ));
+    assert!(matches!(world.refresh(&session, 0, late).await, Refreshed::Replayed));
+    assert!(matches!(world.refresh(&session, 1, late).await, Refreshed::Ended));
     assert!(world.history(user.id).await.contains(&"session.ended"));
 }
 
@@ -511,18 +351,13 @@ async fn t4_refreshing_at_once_or_again_within_the_grace_goes_on() {
     let user = world.verified("ada@example.com").await;
     let session = world.signed_in(&user).await;
     for now in [world.now, world.now, after(world.now, 9)] {
-        assert!(
-            matches!(world.refresh(&session, 0, now).await, Refreshed::Current(s) if s.generation == 1)
-        );
+        assert!(matches!(world.refresh(&session, 0, now).await, Refreshed::Current(s) if s.generation == 1));
     }
     assert!(
         matches!(world.refresh(&session, 1, after(world.now, 12)).await, Refreshed::Current(s) if s.generation == 2)
     );
     // Two generations back is theft even within the grace.
-    assert!(matches!(
-        world.refresh(&session, 0, after(world.now, 12)).await,
-        Refreshed::Replayed
-    ));
+    assert!(matches!(world.refresh(&session, 0, after(world.now, 12)).await, Refreshed::Replayed));
 }
 
 /// T5
@@ -532,23 +367,10 @@ async fn t5_an_ended_or_expired_session_refreshes_no_more() {
     let user = world.verified("ada@example.com").await;
     let session = world.signed_in(&user).await;
     let expired = world.now + SESSION_LIFE;
-    assert!(matches!(
-        world.refresh(&session, 0, expired).await,
-        Refreshed::Ended
-    ));
-    world
-        .store
-        .end_session(user.id, session.id, &world.replayed(&session))
-        .await
-        .unwrap();
-    assert!(matches!(
-        world.refresh(&session, 0, world.now).await,
-        Refreshed::Ended
-    ));
-    let again = world
-        .store
-        .end_session(user.id, session.id, &world.replayed(&session))
-        .await;
+    assert!(matches!(world.refresh(&session, 0, expired).await, Refreshed::Ended));
+    world.store.end_session(user.id, session.id, &world.replayed(&session)).await.unwrap();
+    assert!(matches!(world.refresh(&session, 0, world.now).await, Refreshed::Ended));
+    let again = world.store.end_session(user.id, session.id, &world.replayed(&session)).await;
     assert!(matches!(again, Err(Error::NotFound)));
 }
 
@@ -559,15 +381,9 @@ async fn i1_a_session_is_ended_only_by_its_user() {
     let ada = world.verified("ada@example.com").await;
     let eve = world.verified("eve@example.com").await;
     let session = world.signed_in(&ada).await;
-    let ended = world
-        .store
-        .end_session(eve.id, session.id, &world.replayed(&session))
-        .await;
+    let ended = world.store.end_session(eve.id, session.id, &world.replayed(&session)).await;
     assert!(matches!(ended, Err(Error::NotFound)));
-    assert_eq!(
-        world.store.sessions(ada.id, world.now).await.unwrap().len(),
-        1
-    );
+    assert_eq!(world.store.sessions(ada.id, world.now).await.unwrap().len(), 1);
 }
 
 /// A8
@@ -576,55 +392,19 @@ async fn a8_an_address_moves_when_the_new_one_is_confirmed() {
     let world = world().await;
     let user = world.verified("ada@example.com").await;
     let asked = world.event(user.id, Event::EmailChangeRequested {});
-    world
-        .store
-        .request_email_change(&address("ada@new.example"), &asked)
-        .await
-        .unwrap();
-    assert_eq!(
-        world.store.event_address(&asked).await.unwrap(),
-        Some(address("ada@new.example"))
-    );
+    world.store.request_email_change(&address("ada@new.example"), &asked).await.unwrap();
+    assert_eq!(world.store.event_address(&asked).await.unwrap(), Some(address("ada@new.example")));
 
-    let reset = world
-        .link(user.id, LinkPurpose::PasswordReset, "ada@example.com")
-        .await;
-    let token = world
-        .link(user.id, LinkPurpose::EmailChange, "ada@new.example")
-        .await;
+    let reset = world.link(user.id, LinkPurpose::PasswordReset, "ada@example.com").await;
+    let token = world.link(user.id, LinkPurpose::EmailChange, "ada@new.example").await;
     let changed = world.event(user.id, Event::EmailChanged {});
-    world
-        .store
-        .change_email(&token, world.now, &changed)
-        .await
-        .unwrap();
-    assert_eq!(
-        world.store.event_address(&changed).await.unwrap(),
-        Some(address("ada@example.com"))
-    );
-    let found = world
-        .store
-        .user_by_email(&address("Ada@NEW.example").key())
-        .await
-        .unwrap()
-        .unwrap();
+    world.store.change_email(&token, world.now, &changed).await.unwrap();
+    assert_eq!(world.store.event_address(&changed).await.unwrap(), Some(address("ada@example.com")));
+    let found = world.store.user_by_email(&address("Ada@NEW.example").key()).await.unwrap().unwrap();
     assert_eq!(found.id, user.id);
-    assert!(
-        world
-            .store
-            .user_by_email(&user.email.key())
-            .await
-            .unwrap()
-            .is_none()
-    );
-    let reset = world
-        .store
-        .reset_password(&reset, &hash("x"), world.now, |_| Vec::new())
-        .await;
-    assert!(
-        matches!(reset, Err(Error::InvalidLink)),
-        "what was mailed to the old address is worth nothing"
-    );
+    assert!(world.store.user_by_email(&user.email.key()).await.unwrap().is_none());
+    let reset = world.store.reset_password(&reset, &hash("x"), world.now, |_| Vec::new()).await;
+    assert!(matches!(reset, Err(Error::InvalidLink)), "what was mailed to the old address is worth nothing");
 }
 
 #[tokio::test]
@@ -634,97 +414,44 @@ async fn an_address_that_another_has_verified_cannot_be_moved_to_but_a_squatted_
     world.verified("bob@example.com").await;
     let squatter = world.sign_up_of("ada@new.example");
     world.store.sign_up(&squatter).await.unwrap();
-    let squatters = world
-        .link(
-            squatter.user.id,
-            LinkPurpose::Verification,
-            "ada@new.example",
-        )
-        .await;
+    let squatters = world.link(squatter.user.id, LinkPurpose::Verification, "ada@new.example").await;
 
-    let token = world
-        .link(user.id, LinkPurpose::EmailChange, "bob@example.com")
-        .await;
+    let token = world.link(user.id, LinkPurpose::EmailChange, "bob@example.com").await;
     let event = world.event(user.id, Event::EmailChanged {});
-    assert!(matches!(
-        world.store.change_email(&token, world.now, &event).await,
-        Err(Error::InvalidLink)
-    ));
+    assert!(matches!(world.store.change_email(&token, world.now, &event).await, Err(Error::InvalidLink)));
 
-    let token = world
-        .link(user.id, LinkPurpose::EmailChange, "ada@new.example")
-        .await;
-    world
-        .store
-        .change_email(&token, world.now, &event)
-        .await
-        .unwrap();
+    let token = world.link(user.id, LinkPurpose::EmailChange, "ada@new.example").await;
+    world.store.change_email(&token, world.now, &event).await.unwrap();
     let event = world.event(squatter.user.id, Event::UserVerified {});
-    assert!(matches!(
-        world.store.verify_user(&squatters, world.now, &event).await,
-        Err(Error::InvalidLink)
-    ));
+    assert!(matches!(world.store.verify_user(&squatters, world.now, &event).await, Err(Error::InvalidLink)));
 }
 
 /// V2
 #[tokio::test]
 async fn v2_an_event_is_claimed_once_and_again_only_when_its_lease_has_ended() {
     let world = world().await;
-    let event = world
-        .event(
-            UserId::new(world.now, &world.random),
-            Event::UserVerified {},
-        )
-        .id;
+    let event = world.event(UserId::new(world.now, &world.random), Event::UserVerified {}).id;
     let lease = |from: i64| (after(world.now, from), after(world.now, from + 10));
-    let claim = async |from| {
-        world
-            .store
-            .claim("email", event, lease(from), 2, None, &world.random)
-            .await
-            .unwrap()
-    };
-    let Claim::Won { nonce } = claim(0).await else {
-        panic!("the first wins")
-    };
+    let claim =
+        async |from| world.store.claim("email", event, lease(from), 2, None, &world.random).await.unwrap();
+    let Claim::Won { nonce } = claim(0).await else { panic!("the first wins") };
     assert_eq!(claim(9).await, Claim::Held);
     world.store.release("email", event, &nonce).await.unwrap();
     world.store.release("email", event, &nonce).await.unwrap();
-    assert!(
-        matches!(claim(1).await, Claim::Won { .. }),
-        "a claim given back counts for nothing"
-    );
-    assert!(
-        matches!(claim(11).await, Claim::Won { .. }),
-        "the lease has ended"
-    );
+    assert!(matches!(claim(1).await, Claim::Won { .. }), "a claim given back counts for nothing");
+    assert!(matches!(claim(11).await, Claim::Won { .. }), "the lease has ended");
     assert_eq!(claim(30).await, Claim::Exhausted);
-    let other = world
-        .store
-        .claim("sms", event, lease(0), 2, None, &world.random)
-        .await
-        .unwrap();
-    assert!(
-        matches!(other, Claim::Won { .. }),
-        "each consumer has its own"
-    );
+    let other = world.store.claim("sms", event, lease(0), 2, None, &world.random).await.unwrap();
+    assert!(matches!(other, Claim::Won { .. }), "each consumer has its own");
     world.store.finish("sms", event).await.unwrap();
-    let other = world
-        .store
-        .claim("sms", event, lease(60), 2, None, &world.random)
-        .await
-        .unwrap();
+    let other = world.store.claim("sms", event, lease(60), 2, None, &world.random).await.unwrap();
     assert_eq!(other, Claim::Done);
 }
 
 /// E3
 #[tokio::test]
 async fn e3_a_limit_holds_for_requests_at_once_and_ends_with_its_window() {
-    const LIMIT: Limit = Limit {
-        name: "test",
-        max: 5,
-        window: Duration::from_secs(60),
-    };
+    const LIMIT: Limit = Limit { name: "test", max: 5, window: Duration::from_secs(60) };
     let world = world().await;
     let tasks: Vec<_> = (0..20)
         .map(|_| {
@@ -744,29 +471,17 @@ async fn e3_a_limit_holds_for_requests_at_once_and_ends_with_its_window() {
     }
     assert_eq!(taken, 5);
     world.store.take(&LIMIT, "bob", world.now).await.unwrap();
-    world
-        .store
-        .take(&LIMIT, "ada", after(world.now, 60))
-        .await
-        .unwrap();
+    world.store.take(&LIMIT, "ada", after(world.now, 60)).await.unwrap();
 }
 
 /// E3
 #[tokio::test]
 async fn e3_what_is_given_back_can_be_taken_again() {
-    const LIMIT: Limit = Limit {
-        name: "test",
-        max: 1,
-        window: Duration::from_secs(60),
-    };
+    const LIMIT: Limit = Limit { name: "test", max: 1, window: Duration::from_secs(60) };
     let world = world().await;
     for _ in 0..3 {
         world.store.take(&LIMIT, "ada", world.now).await.unwrap();
-        world
-            .store
-            .give_back(&LIMIT, "ada", world.now)
-            .await
-            .unwrap();
+        world.store.give_back(&LIMIT, "ada", world.now).await.unwrap();
     }
 }
 
@@ -776,13 +491,7 @@ async fn history_is_read_page_by_page_newest_first() {
     let user = UserId::new(world.now, &world.random);
     let mut written = Vec::new();
     for second in 0..25 {
-        let event = Envelope::new(
-            user,
-            Event::UserRenamed {},
-            after(world.now, second),
-            &world.random,
-            None,
-        );
+        let event = Envelope::new(user, Event::UserRenamed {}, after(world.now, second), &world.random, None);
         world.store.record(&event).await.unwrap();
         written.push(event.id);
     }
@@ -806,16 +515,8 @@ async fn k2_an_event_holds_no_address() {
     let world = world().await;
     let user = world.verified("ada@example.com").await;
     let asked = world.event(user.id, Event::EmailChangeRequested {});
-    world
-        .store
-        .request_email_change(&address("ada@new.example"), &asked)
-        .await
-        .unwrap();
-    let items = world
-        .store
-        .query(&keys::user(user.id), keys::EVENT_PREFIX)
-        .await
-        .unwrap();
+    world.store.request_email_change(&address("ada@new.example"), &asked).await.unwrap();
+    let items = world.store.query(&keys::user(user.id), keys::EVENT_PREFIX).await.unwrap();
     assert_eq!(items.len(), 3);
     let held: HashSet<String> = items
         .iter()

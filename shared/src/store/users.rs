@@ -52,27 +52,11 @@ impl Store {
     ///
     /// [`Error::Conflict`] when the address has an account.
     pub async fn sign_up(&self, sign_up: &SignUp) -> Result<()> {
-        let SignUp {
-            user,
-            workspace,
-            membership,
-            event,
-        } = sign_up;
+        let SignUp { user, workspace, membership, event } = sign_up;
         let pk = keys::user(user.id);
-        let email = EmailItem {
-            user_id: user.id,
-            verified: false,
-        };
-        let email = to_item(
-            keys::email(&user.email.key()),
-            keys::EMAIL.to_owned(),
-            &email,
-        )?;
-        let workspace_item = to_item(
-            keys::workspace(workspace.id),
-            keys::WORKSPACE.to_owned(),
-            workspace,
-        )?;
+        let email = EmailItem { user_id: user.id, verified: false };
+        let email = to_item(keys::email(&user.email.key()), keys::EMAIL.to_owned(), &email)?;
+        let workspace_item = to_item(keys::workspace(workspace.id), keys::WORKSPACE.to_owned(), workspace)?;
         self.transact(vec![
             self.put_if(email, "attribute_not_exists(pk)", &[]),
             self.put(to_item(pk.clone(), keys::USER.to_owned(), user)?),
@@ -120,10 +104,7 @@ impl Store {
     /// # Errors
     ///
     /// Those of the table.
-    pub async fn user_with_memberships(
-        &self,
-        id: UserId,
-    ) -> Result<Option<(User, Vec<Membership>)>> {
+    pub async fn user_with_memberships(&self, id: UserId) -> Result<Option<(User, Vec<Membership>)>> {
         let mut items = self.query(&keys::user(id), keys::USER).await?.into_iter();
         let Some(user) = items.next() else {
             return Ok(None);
@@ -137,18 +118,9 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::NotFound`] when there is no such user.
-    pub async fn rename_user(
-        &self,
-        id: UserId,
-        name: &DisplayName,
-        event: &Envelope,
-    ) -> Result<()> {
-        let rename = self.update(
-            user_key(id),
-            "SET #name = :name",
-            "attribute_exists(pk)",
-            &[(":name", text(name))],
-        );
+    pub async fn rename_user(&self, id: UserId, name: &DisplayName, event: &Envelope) -> Result<()> {
+        let rename =
+            self.update(user_key(id), "SET #name = :name", "attribute_exists(pk)", &[(":name", text(name))]);
         self.transact(vec![named(rename, "#name", "name"), self.put_event(event)?])
             .await
             .map_err(|refused| refused.or(Error::NotFound))
@@ -177,15 +149,8 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::InvalidLink`].
-    pub async fn verify_user(
-        &self,
-        token: &LinkToken,
-        now: Timestamp,
-        event: &Envelope,
-    ) -> Result<()> {
-        let link = self
-            .open_link(token, LinkPurpose::Verification, now)
-            .await?;
+    pub async fn verify_user(&self, token: &LinkToken, now: Timestamp, event: &Envelope) -> Result<()> {
+        let link = self.open_link(token, LinkPurpose::Verification, now).await?;
         let verify = self.update(
             user_key(link.user_id),
             "SET verified_at = :now ADD version :one",
@@ -215,9 +180,7 @@ impl Store {
         now: Timestamp,
         events: impl Fn(&User) -> Vec<Envelope>,
     ) -> Result<User> {
-        let link = self
-            .open_link(token, LinkPurpose::PasswordReset, now)
-            .await?;
+        let link = self.open_link(token, LinkPurpose::PasswordReset, now).await?;
         for _ in 0..VERSION_RETRIES {
             let user = self.user(link.user_id).await?.ok_or(Error::InvalidLink)?;
             if user.email != link.email {
@@ -298,12 +261,7 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::InvalidLink`], also when the new address was taken meanwhile.
-    pub async fn change_email(
-        &self,
-        token: &LinkToken,
-        now: Timestamp,
-        event: &Envelope,
-    ) -> Result<()> {
+    pub async fn change_email(&self, token: &LinkToken, now: Timestamp, event: &Envelope) -> Result<()> {
         let link = self.open_link(token, LinkPurpose::EmailChange, now).await?;
         let user = self.user(link.user_id).await?.ok_or(Error::InvalidLink)?;
         let (old, new) = (&user.email, &link.email);
@@ -313,21 +271,14 @@ impl Store {
                 user_key(user.id),
                 "SET email = :new ADD version :one",
                 "email = :old",
-                &[
-                    (":new", text(new)),
-                    (":old", text(old)),
-                    (":one", number(1)),
-                ],
+                &[(":new", text(new)), (":old", text(old)), (":one", number(1))],
             ),
             self.forget_link(user.id, LinkPurpose::PasswordReset),
             self.put_address(old, event),
             self.put_event(event)?,
         ];
         if old.key() != new.key() {
-            let item = EmailItem {
-                user_id: user.id,
-                verified: true,
-            };
+            let item = EmailItem { user_id: user.id, verified: true };
             writes.push(self.put_if(
                 to_item(keys::email(&new.key()), keys::EMAIL.to_owned(), &item)?,
                 "attribute_not_exists(pk) OR verified = :false",
@@ -339,9 +290,7 @@ impl Store {
                 &[(":user", text(user.id))],
             ));
         }
-        self.transact(writes)
-            .await
-            .map_err(|refused| refused.or(Error::InvalidLink))
+        self.transact(writes).await.map_err(|refused| refused.or(Error::InvalidLink))
     }
 
     fn set_password(&self, user: &User, hash: &PasswordHash, now: Timestamp) -> TransactWriteItem {
@@ -360,11 +309,7 @@ impl Store {
     }
 
     /// Deletes the user's sessions but one. Those above what a transaction holds are deleted at once.
-    async fn end_sessions(
-        &self,
-        user: UserId,
-        keep: Option<SessionId>,
-    ) -> Result<Vec<TransactWriteItem>> {
+    async fn end_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<Vec<TransactWriteItem>> {
         let kept = keep.map(keys::session);
         let pk = keys::user(user);
         let sessions = self.query(&pk, keys::SESSION_PREFIX).await?;
@@ -379,9 +324,7 @@ impl Store {
             .collect();
         let surplus = deletes.split_off(deletes.len().min(SESSIONS_IN_A_TRANSACTION));
         for chunk in surplus.chunks(SESSIONS_IN_A_TRANSACTION) {
-            self.transact(chunk.to_vec())
-                .await
-                .map_err(|refused| refused.or(Error::Conflict))?;
+            self.transact(chunk.to_vec()).await.map_err(|refused| refused.or(Error::Conflict))?;
         }
         Ok(deletes)
     }
@@ -410,10 +353,7 @@ impl Store {
         self.delete(
             (keys::user(link.user_id), keys::link(link.purpose)),
             Some("token_hash = :hash AND expires_at > :now"),
-            &[
-                (":hash", text(link.hash.as_str())),
-                (":now", number(now.as_second())),
-            ],
+            &[(":hash", text(link.hash.as_str())), (":now", number(now.as_second()))],
         )
     }
 }
