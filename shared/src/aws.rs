@@ -7,9 +7,7 @@
 use std::time::Duration;
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{
-    Provider, TlsContext, TrustStore, rustls_provider::CryptoMode,
-};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::{
     behavior_version::BehaviorVersion,
     http::{
@@ -64,8 +62,7 @@ impl Aws {
             env::required("AWS_SECRET_ACCESS_KEY")?,
             env::optional("AWS_SESSION_TOKEN")?,
         );
-        let mut endpoints =
-            Endpoints { services: Vec::new(), all: env::optional("AWS_ENDPOINT_URL")? };
+        let mut endpoints = Endpoints { services: Vec::new(), all: env::optional("AWS_ENDPOINT_URL")? };
         for (service, variable) in [
             (Service::DynamoDb, "AWS_ENDPOINT_URL_DYNAMODB"),
             (Service::EventBridge, "AWS_ENDPOINT_URL_EVENTBRIDGE"),

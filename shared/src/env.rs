@@ -45,9 +45,7 @@ pub fn optional(name: &'static str) -> Result<Option<String>, Error> {
 /// # Errors
 /// If it is not set or is no `T`.
 pub fn parsed<T: FromStr<Err: Display>>(name: &'static str) -> Result<T, Error> {
-    required(name)?
-        .parse()
-        .map_err(|reason: T::Err| Error::Invalid { name, reason: reason.to_string() })
+    required(name)?.parse().map_err(|reason: T::Err| Error::Invalid { name, reason: reason.to_string() })
 }
 
 /// An origin as `https://example.com`: no path, no query, no trailing slash.

@@ -16,7 +16,10 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{env, trace::{self, TraceContext}};
+use crate::{
+    env,
+    trace::{self, TraceContext},
+};
 
 /// Starts logging to standard output, at the level that Lambda is set to (`AWS_LAMBDA_LOG_LEVEL`),
 /// `INFO` at most: below it the AWS SDK and hyper write requests with all that is in them.

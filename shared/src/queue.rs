@@ -226,7 +226,11 @@ mod tests {
         let handle = |event: Envelope| async move {
             tokio::task::yield_now().await;
             let expected = event.traceparent.as_deref().and_then(TraceContext::from_traceparent);
-            if trace::current() == expected && expected.is_some() { Ok(()) } else { Err(std::io::Error::other("other trace")) }
+            if trace::current() == expected && expected.is_some() {
+                Ok(())
+            } else {
+                Err(std::io::Error::other("other trace"))
+            }
         };
         let response = handle_batch(batch(messages.collect()), TIME, Arc::new(handle)).await;
         assert_eq!(failures(response), Vec::<String>::new());
