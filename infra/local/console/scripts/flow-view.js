@@ -17,13 +17,17 @@ const MOST_ROWS = 500;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class FlowView {
-  constructor() {
+  /** @param {() => void} held called when somebody looks closer, so that another flow would disturb */
+  constructor(held) {
+    this.held = held;
     this.view = new View("#flow", () => this.flow && this.open(this.flow));
     this.graph = new Graph((steps) => this.choose(steps));
     this.lanes = new Lanes();
     this.rows = one("#flow-rows", HTMLElement);
     this.chosen = one("#chosen", HTMLElement);
     one("#chosen-close", HTMLButtonElement).addEventListener("click", () => this.closeChosen());
+    const twin = one("#flow-table", HTMLDetailsElement);
+    twin.addEventListener("toggle", () => twin.open && this.held());
     /** @type {Flow | null} */
     this.flow = null;
     /** @type {Map<string, Step>} */
@@ -91,6 +95,9 @@ export class FlowView {
   }
 
   showNothing() {
+    this.loading.abort();
+    this.flow = null;
+    this.steps.clear();
     this.view.show("empty");
   }
 
@@ -159,6 +166,7 @@ export class FlowView {
     if (steps[0]?.id === this.chosenIds[0]) return this.closeChosen();
     this.chosenIds = steps.map((step) => step.id);
     this.drawChosen();
+    this.held();
   }
 
   closeChosen() {

@@ -16,7 +16,7 @@ const MOST_FLOWS = 300;
 const MOST_ROWS = 60;
 const MOST_MAILS = 8;
 
-const flowView = new FlowView();
+const flowView = new FlowView(stay);
 const list = new View("#flows", () => void loadFlows());
 const inbox = new View("#newest-mail", () => void loadMail());
 const search = one("#flow-search", HTMLInputElement);
@@ -66,6 +66,14 @@ function flowChanged(flow) {
   flowView.changed(flow);
   drawFlowsSoon();
   loadFiguresSoon();
+}
+
+/** Keeps the flow that is shown, although newer ones come. */
+function stay() {
+  if (chosen !== null || !flowView.flow) return;
+  chosen = flowView.flow.trace;
+  setParameter("trace", chosen, "replace");
+  drawFlows();
 }
 
 /** @param {string | null} trace null: follow the newest */
@@ -143,8 +151,6 @@ async function loadFigures() {
       emails: count(summary.emails),
       dead_letters: count(summary.dead_letters),
     });
-    setAttribute(one("#figures", HTMLElement), "data-errors", summary.errors > 0 ? "" : null);
-    setAttribute(one("#figures", HTMLElement), "data-dead", summary.dead_letters > 0 ? "" : null);
   } catch {
     // The last figures stay; the live mark and the lists say that the platform is away.
   }

@@ -27,7 +27,7 @@ import { fill, fromTemplate, one, reconcile, setAttribute } from "./dom.js";
 import { duration } from "./format.js";
 import { elapsed, KINDS, lasted, note, tree } from "./steps.js";
 
-const NODE = { least: 148, most: 200, height: 62 };
+const NODE = { least: 136, most: 200, height: 62 };
 const GAP = { column: 27, row: 23, band: 38 };
 const PADDING = 20;
 const CORNER = 6;

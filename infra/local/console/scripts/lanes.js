@@ -44,7 +44,7 @@ function draw(row, step, now, end) {
   setAttribute(row, "data-status", step.status);
   fill(row, {
     name: step.name,
-    note: step.attempt > 1 ? `attempt ${step.attempt}` : step.kind === "function" ? null : firstWord(step.detail),
+    note: step.attempt > 1 ? `attempt ${step.attempt}` : step.kind === "table" ? firstWord(step.detail) : null,
     failed: step.status === "error" ? "Error" : null,
     time: duration(whole),
   });
@@ -52,7 +52,7 @@ function draw(row, step, now, end) {
   bar(slot(row, "run"), step.started_ms + init, whole - init, end);
 }
 
-/** Such as the table's operation. @param {string | null} text */
+/** The table's operation. @param {string | null} text */
 const firstWord = (text) => (text ?? "").split(" ")[0] || null;
 
 /** @param {HTMLElement} element @param {number} from @param {number} length @param {number} end */
