@@ -1,0 +1,38 @@
+// What every page of a signed-in user does, and who that is.
+
+import "./connection.js";
+import { askAsUser, onSignedOutElsewhere, Problem, signOut } from "./api.js";
+import { find } from "./elements.js";
+
+/**
+ * @typedef {{ id: string, email: string, name: string, verified: boolean, created_at: string }} User
+ * @typedef {{ id: string, name: string, role: string }} Workspace
+ * @typedef {{ user: User, workspaces: Workspace[] }} Me
+ */
+
+/** @returns {Promise<Me>} */
+export const me = () => askAsUser("GET", "/api/me");
+
+const button = find(document, "[data-sign-out]", HTMLButtonElement);
+
+button.addEventListener("click", async () => {
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  try {
+    await signOut();
+    location.replace("/signed-out");
+  } catch (error) {
+    // 401: the session was over already.
+    if (error instanceof Problem && error.status === 401) location.replace("/signed-out");
+    else button.textContent = "Sign out: try again";
+  } finally {
+    button.ariaBusy = "false";
+  }
+});
+
+onSignedOutElsewhere(() => location.replace("/signed-out"));
+
+// Pages kept by the back button may show what is private after signing out: ask again.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

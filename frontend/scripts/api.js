@@ -1,0 +1,196 @@
+// The one way to the API: JSON in and out, problems as errors, and a session that renews itself.
+//
+// Tokens are in HttpOnly cookies, so that no script ever sees one. When the access token has run
+// out the API answers 401; then the session is refreshed once and the request sent again.
+
+import { signInAddress } from "./next.js";
+
+/** @typedef {"GET" | "POST" | "PUT" | "PATCH" | "DELETE"} Method */
+/** @typedef {{ field: string, message: string }} FieldError */
+
+/** A request that did not do what it was for. The message is for people. */
+export class Problem extends Error {
+  /**
+   * @param {string} message
+   * @param {{ type?: string, status?: number, requestId?: string, fields?: FieldError[], retryAfter?: number }} [about]
+   */
+  constructor(message, about = {}) {
+    super(message);
+    this.name = "Problem";
+    /** What kind of problem, such as "validation"; "unreachable" when there was no answer. */
+    this.type = about.type ?? "unknown";
+    /** The HTTP status; 0 when there was no answer. */
+    this.status = about.status ?? 0;
+    this.requestId = about.requestId;
+    this.fields = about.fields ?? [];
+    /** Seconds to wait before another try, if the server said so. */
+    this.retryAfter = about.retryAfter;
+  }
+}
+
+/** The session is over: only signing in again helps. */
+export class SignedOut extends Problem {
+  constructor() {
+    super("You are signed out.", { type: "unauthenticated", status: 401 });
+    this.name = "SignedOut";
+  }
+}
+
+/**
+ * Asks for something that anyone may ask for.
+ * @template T
+ * @param {Method} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<T>}
+ */
+export async function ask(method, path, body) {
+  return read(await send(method, path, body));
+}
+
+/**
+ * Asks as the signed-in user. Without a session the browser goes to the sign-in page, and comes back.
+ * @template T
+ * @param {Method} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<T>}
+ */
+export async function askAsUser(method, path, body) {
+  let response = await send(method, path, body);
+  if (response.status === 401) {
+    const refreshed = await refresh();
+    if (refreshed) response = await send(method, path, body);
+  }
+  if (response.status === 401) {
+    location.replace(signInAddress());
+    throw new SignedOut();
+  }
+  return read(response);
+}
+
+/** Ends the session here and tells the other tabs. */
+export async function signOut() {
+  await ask("POST", "/api/auth/sign-out");
+  tabs.postMessage("signed-out");
+}
+
+/**
+ * Runs when another tab has signed out.
+ * @param {() => void} then
+ */
+export function onSignedOutElsewhere(then) {
+  tabs.addEventListener("message", (event) => {
+    if (event.data === "signed-out") then();
+  });
+}
+
+const tabs = new BroadcastChannel("session");
+let refreshes = 0;
+tabs.addEventListener("message", (event) => {
+  if (event.data === "refreshed") refreshes += 1;
+});
+
+/**
+ * Refreshes the session, one tab at a time: those that waited find the work done.
+ * @returns {Promise<boolean>} whether there is a session
+ */
+async function refresh() {
+  const before = refreshes;
+  return await navigator.locks.request("refresh", async () => {
+    if (refreshes !== before) return true;
+    const response = await sendRefresh();
+    if (response.status === 401) return false;
+    if (!response.ok) throw await problemOf(response);
+    refreshes += 1;
+    tabs.postMessage("refreshed");
+    return true;
+  });
+}
+
+/**
+ * The new token may have been made and its reply lost. The server answers a repeat within a few
+ * seconds with the same token, so repeat at once.
+ */
+async function sendRefresh() {
+  for (let triesLeft = 3; ; triesLeft -= 1) {
+    try {
+      return await send("POST", "/api/auth/refresh");
+    } catch (error) {
+      if (triesLeft === 0 || !navigator.onLine) throw error;
+    }
+  }
+}
+
+/**
+ * @param {Method} method
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+async function send(method, path, body) {
+  const headers = new Headers({ accept: "application/json, application/problem+json" });
+  /** @type {RequestInit} */
+  const init = { method, headers, credentials: "same-origin", cache: "no-store", redirect: "error" };
+  if (body !== undefined) {
+    headers.set("content-type", "application/json");
+    init.body = JSON.stringify(body);
+  }
+  try {
+    return await fetch(path, init);
+  } catch {
+    throw new Problem(
+      navigator.onLine
+        ? "The server cannot be reached. Try again in a moment."
+        : "You are offline. Connect to the internet, then try again.",
+      { type: "unreachable" },
+    );
+  }
+}
+
+/**
+ * @template T
+ * @param {Response} response
+ * @returns {Promise<T>}
+ */
+async function read(response) {
+  if (!response.ok) throw await problemOf(response);
+  const text = await response.text();
+  return text === "" ? /** @type {T} */ (undefined) : JSON.parse(text);
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const document = await problemDocument(response);
+  const retryAfter = Number(response.headers.get("retry-after"));
+  return new Problem(document.detail ?? withoutDetail(response.status, retryAfter), {
+    type: (document.type ?? "unknown").replace(/^.*\/problems\//, ""),
+    status: response.status,
+    ...(document.request_id ? { requestId: document.request_id } : {}),
+    ...(Array.isArray(document.errors) ? { fields: document.errors } : {}),
+    ...(retryAfter > 0 ? { retryAfter } : {}),
+  });
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<{ type?: string, detail?: string, request_id?: string, errors?: FieldError[] }>}
+ */
+async function problemDocument(response) {
+  if (!response.headers.get("content-type")?.startsWith("application/problem+json")) return {};
+  try {
+    return await response.json();
+  } catch {
+    return {}; // cut short on the way
+  }
+}
+
+/**
+ * @param {number} status
+ * @param {number} retryAfter seconds
+ */
+function withoutDetail(status, retryAfter) {
+  if (status === 429) {
+    return `Too many tries. Wait ${retryAfter > 0 ? `${retryAfter} seconds` : "a moment"}, then try again.`;
+  }
+  return "Something went wrong on our side. Try again in a moment.";
+}

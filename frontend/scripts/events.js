@@ -1,0 +1,72 @@
+// What happened to an account, in words.
+
+import { timeElement } from "./dates.js";
+import { find, stamp } from "./elements.js";
+
+/**
+ * @typedef {{ id: string, type: string, time: string, data?: Record<string, unknown> }} ActivityEvent
+ * @typedef {"ok" | "warn" | "bad" | "idle"} State
+ * @typedef {[State, string]} Account
+ */
+
+/** @type {Record<string, Account>} */
+const ACCOUNTS = {
+  "user.signed_up": ["ok", "Signed up"],
+  "user.sign_up_repeated": ["warn", "Someone signed up again with this address"],
+  "user.verification_requested": ["ok", "Asked for a new confirmation link"],
+  "user.verified": ["ok", "Confirmed the address"],
+  "user.renamed": ["ok", "Changed the name"],
+  "user.password_reset_requested": ["warn", "Asked to reset the password"],
+  "user.password_changed": ["ok", "Changed the password"],
+  "user.email_change_requested": ["warn", "Asked to change the address"],
+  "user.email_changed": ["ok", "Changed the address"],
+};
+
+/** @type {Record<string, Account>} */
+const ENDINGS = {
+  signed_out: ["idle", "Signed out"],
+  revoked: ["idle", "Ended a session"],
+  replayed: ["bad", "Session ended: its token was used twice"],
+  password_changed: ["idle", "Session ended by the new password"],
+  password_reset: ["idle", "Session ended by the password reset"],
+  email_changed: ["idle", "Session ended by the new address"],
+};
+
+/**
+ * A row of the table of events, from the template `event-row`.
+ * @param {ActivityEvent} event
+ */
+export function eventRow(event) {
+  const row = stamp("event-row");
+  const [state, words] = accountOf(event);
+  find(row, "[data-time]", HTMLElement).append(timeElement(event.time));
+  const what = find(row, "[data-what]", HTMLElement);
+  what.dataset.state = state;
+  what.textContent = words;
+  const device = event.data?.["device"];
+  for (const where of row.querySelectorAll("[data-where]")) {
+    where.textContent = typeof device === "string" ? device : "";
+  }
+  const reference = find(row, "[data-reference]", HTMLElement);
+  reference.textContent = shortened(event.id);
+  reference.title = event.id;
+  return row;
+}
+
+/** @param {ActivityEvent} event @returns {Account} */
+function accountOf({ type, data }) {
+  if (type === "session.started") {
+    return data?.["new_device"] === true ? ["warn", "Signed in on a new device"] : ["ok", "Signed in"];
+  }
+  if (type === "session.ended") return ENDINGS[String(data?.["reason"])] ?? ["idle", "A session ended"];
+  return ACCOUNTS[type] ?? ["idle", type];
+}
+
+/**
+ * The end of an id tells neighbours apart: its beginning is the time.
+ * @param {string} id
+ */
+function shortened(id) {
+  const [prefix, rest] = id.split("_");
+  return rest && rest.length > 12 ? `${prefix}_…${rest.slice(-8)}` : id;
+}

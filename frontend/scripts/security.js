@@ -1,0 +1,87 @@
+import { me } from "./account.js";
+import { askAsUser, Problem, SignedOut } from "./api.js";
+import { timeElement } from "./dates.js";
+import { fill, find, stamp } from "./elements.js";
+import { listen, required } from "./form.js";
+import { newPassword, showStrength } from "./password.js";
+import { view } from "./view.js";
+
+/** @typedef {{ id: string, device: string, created_at: string, last_seen_at: string, current: boolean }} Session */
+
+const said = find(document, "[data-said]", HTMLElement);
+const dialog = find(document, "#revoke", HTMLDialogElement);
+
+const reloadSessions = view(
+  "sessions",
+  () => askAsUser("GET", "/api/auth/sessions"),
+  (/** @type {{ sessions: Session[] }} */ { sessions }, element) => {
+    find(element, "[data-rows]", HTMLElement).replaceChildren(...sessions.map(sessionRow));
+    return sessions.length === 0 ? "empty" : "shown";
+  },
+);
+
+const password = find(document, "#password", HTMLFormElement);
+showStrength(password);
+listen(password, {
+  checks: {
+    current_password: required("Enter the password that you have now."),
+    new_password: newPassword,
+  },
+  async submit({ current_password, new_password }) {
+    said.textContent = "";
+    await askAsUser("PUT", "/api/auth/password", { current_password, new_password });
+    password.reset();
+    find(password, "[name=new_password]", HTMLInputElement).dispatchEvent(new Event("input"));
+    said.textContent = "Password changed. Every other session has ended.";
+    said.hidden = false;
+    await reloadSessions();
+  },
+});
+
+// For the password manager, which otherwise cannot tell whose password this is.
+me().then(
+  ({ user }) => (find(password, "[autocomplete=username]", HTMLInputElement).value = user.email),
+  () => {}, // it then asks the user, and the sessions' view tells what is wrong
+);
+
+/** @param {Session} session */
+function sessionRow(session) {
+  const row = stamp("session-row");
+  fill(row, { device: session.device });
+  find(row, "[data-created]", HTMLElement).append(timeElement(session.created_at));
+  find(row, "[data-seen]", HTMLElement).append(timeElement(session.last_seen_at));
+  const button = find(row, "button", HTMLButtonElement);
+  button.hidden = session.current;
+  find(row, "[data-current]", HTMLElement).hidden = !session.current;
+  button.ariaLabel = `End the session on ${session.device}`;
+  button.addEventListener("click", () => void revoke(session, button));
+  return row;
+}
+
+/** @param {Session} session @param {HTMLButtonElement} button */
+async function revoke(session, button) {
+  if (!(await confirmed(session))) return;
+  button.ariaBusy = "true";
+  said.hidden = false;
+  try {
+    await askAsUser("DELETE", `/api/auth/sessions/${encodeURIComponent(session.id)}`);
+    said.textContent = `The session on ${session.device} has ended.`;
+    await reloadSessions();
+    said.focus();
+  } catch (error) {
+    if (error instanceof SignedOut) return;
+    said.textContent = error instanceof Problem ? error.message : "Something went wrong on this page.";
+  } finally {
+    button.ariaBusy = "false";
+  }
+}
+
+/** @param {Session} session @returns {Promise<boolean>} */
+function confirmed(session) {
+  fill(dialog, { device: session.device });
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true });
+  });
+}

@@ -1,0 +1,27 @@
+import "./connection.js";
+import { keepAddress, keptAddress } from "./address.js";
+import { ask } from "./api.js";
+import { find } from "./elements.js";
+import { emailAddress, listen, required } from "./form.js";
+import { nextAddress } from "./next.js";
+
+const form = find(document, "form", HTMLFormElement);
+const email = find(form, "#email", HTMLInputElement);
+
+email.value ||= keptAddress();
+find(document, "[data-next]", HTMLElement).hidden = !new URLSearchParams(location.search).has("next");
+
+listen(form, {
+  checks: { email: emailAddress, password: required("Enter your password.") },
+  async submit({ email = "", password }) {
+    await ask("POST", "/api/auth/sign-in", { email: email.trim(), password });
+    location.replace(nextAddress());
+  },
+  refused(problem) {
+    if (problem.type !== "invalid-credentials") return false;
+    // Very likely still unverified: the page that it leads to needs the address.
+    keepAddress(email.value);
+    find(document, "[data-unverified]", HTMLElement).hidden = false;
+    return false;
+  },
+});
