@@ -46,7 +46,7 @@ export class Faults {
     for (const name of TABLE) this.input(name).value = String(percent(faults.table[name]));
     this.input("seed").value = String(faults.table.seed);
     one("#fault-mail", HTMLSelectElement).value = faults.mail;
-    const on = TABLE.some((name) => faults.table[name] > 0) || faults.mail !== "ok";
+    const on = areOn({ faults });
     const state = one("#faults-state", HTMLElement);
     setAttribute(state, "data-state", on ? "warn" : "idle");
     setText(state, on ? "On" : "Off");
@@ -94,6 +94,9 @@ export class Faults {
     return one(`#fault-${name.replace("_", "-")}`, HTMLInputElement);
   }
 }
+
+/** Whether anything fails on purpose. @param {Settings} settings */
+export const areOn = ({ faults }) => TABLE.some((name) => faults.table[name] > 0) || faults.mail !== "ok";
 
 /** @param {number} part of 1 */
 const percent = (part) => Math.round(part * 10_000) / 100;

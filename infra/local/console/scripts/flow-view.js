@@ -11,9 +11,11 @@ import { Lanes } from "./lanes.js";
 import { paced } from "./live.js";
 import { emailPage, flowPage, logsPage } from "./pages.js";
 import * as platform from "./platform.js";
-import { anyRuns, inOrder, KINDS, MARKS, note } from "./steps.js";
+import { anyRuns, elapsed, inOrder, KINDS, MARKS, note } from "./steps.js";
 
 const MOST_ROWS = 500;
+/** From then on, what runs is drawn less often: it may wait for a retry for minutes. */
+const LONG_MS = 5_000;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class FlowView {
@@ -157,7 +159,11 @@ export class FlowView {
       this.lanes.tick();
       again();
     };
-    const again = () => (calm.matches ? setTimeout(frame, 1_000) : requestAnimationFrame(frame));
+    const again = () => {
+      const slow = this.flow !== null && elapsed(this.flow) > LONG_MS;
+      if (calm.matches || slow) setTimeout(frame, calm.matches ? 1_000 : 200);
+      else requestAnimationFrame(frame);
+    };
     again();
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { announce, fill, fromTemplate, one, parameter, reconcile, setAttribute, setParameter, setText, slot, View } from "./dom.js";
+import { areOn } from "./faults.js";
 import { FlowView } from "./flow-view.js";
 import { count, countOrDash, duration, fullTime, milliseconds, NONE, time } from "./format.js";
 import { follow, paced } from "./live.js";
@@ -91,7 +92,7 @@ function drawFlows() {
   const words = search.value.trim().toLowerCase();
   const shown = flows.filter(
     (flow) =>
-      (status === "all" || flow.status === status) &&
+      (status === "all" || flow.status === status || (status === "error" && flow.errors > 0)) &&
       (words === "" || `${flow.name} ${flow.trace} ${flow.http_status ?? ""}`.toLowerCase().includes(words)),
   );
 
@@ -156,6 +157,14 @@ async function loadFigures() {
   }
 }
 
+async function loadFaults() {
+  try {
+    one("#faults-note", HTMLElement).hidden = !areOn(await platform.settings());
+  } catch {
+    // Only a reminder.
+  }
+}
+
 /** Whole milliseconds. @param {number} ms */
 const duration0 = (ms) => (ms == null ? NONE : `${count(ms)} ms`);
 
@@ -216,6 +225,7 @@ follow({
     void loadFlows();
     void flowView.load();
     void loadMail();
+    void loadFaults();
     loadFiguresSoon();
   },
   flow: flowChanged,
@@ -227,3 +237,4 @@ follow({
 void loadFlows();
 void loadMail();
 void loadFigures();
+void loadFaults();

@@ -16,6 +16,8 @@ import * as platform from "./platform.js";
 import { sampleEvent } from "./sample-events.js";
 
 const LOG_LINES = 300;
+/** A UUID. What is shorter is looked for in the newest lines, a whole id by the platform in all. */
+const REQUEST_ID_LENGTH = 36;
 
 /** @type {Record<FunctionReport["trigger"], string>} */
 const TRIGGERS = { http: "HTTP requests", stream: "The table's stream", queue: "Its queue" };
@@ -133,7 +135,10 @@ async function loadLog() {
   loadingLog = new AbortController();
   const { signal } = loadingLog;
   try {
-    const lines = await platform.logs(report.name, { requestId: request.value.trim(), limit: LOG_LINES }, signal);
+    const words = request.value.trim();
+    const whole = words.length >= REQUEST_ID_LENGTH;
+    const all = await platform.logs(report.name, { requestId: whole ? words : "", limit: LOG_LINES }, signal);
+    const lines = all.filter(({ request_id }) => (request_id ?? "").includes(words));
     log.show(lines.length === 0 ? "empty" : "ready");
     drawLog(one("#log-list", HTMLElement), lines);
   } catch (error) {

@@ -57,8 +57,7 @@ function draw() {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
         event.preventDefault();
         setParameter("id", id, "push");
-        void open(id);
-        if (!isWide()) one("#reader", HTMLElement).scrollIntoView();
+        void open(id).then(() => isWide() || reader.element.scrollIntoView());
       });
       return row;
     },

@@ -164,7 +164,7 @@ export class PlatformError extends Error {
  * @returns {Promise<T>}
  */
 async function get(path, signal) {
-  const response = await request(path, { signal });
+  const response = await request(path, signal ? { signal } : {});
   return response.json();
 }
 
