@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::keys::{EXPIRES_AT, PK, SK};
+use crate::aws::{Aws, Service};
 use crate::clock::Random;
 use crate::error::{Error, Result};
 
@@ -45,6 +46,12 @@ impl Store {
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+
+    /// The table of that name, reached through this connection.
+    #[must_use]
+    pub fn connect(aws: &Aws, table: impl Into<String>) -> Self {
+        Self::new(Client::new(&aws.config(Service::DynamoDb)), table)
     }
 
     /// Opens the connection to the table, so that the first request does not wait for it. What it says is of no matter.
