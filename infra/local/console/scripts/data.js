@@ -64,10 +64,26 @@ function draw(items) {
       if (one("details", HTMLDetailsElement, row).open) showJson(slot(row, "json"), item.attributes);
     },
   });
+  suggest(items);
   setText(one("#table-count", HTMLElement), `Page ${pages.length} · ${plural(items.length, "item")}`);
   setEnabled(previous, pages.length > 1);
   setEnabled(next, nextCursor !== null);
 }
+
+/** Offers the kinds of partition that were seen. @param {Item[]} items */
+function suggest(items) {
+  for (const { pk } of items) {
+    if (pk.includes("#")) seenPrefixes.add(pk.slice(0, pk.indexOf("#") + 1));
+  }
+  reconcile(one("#prefixes", HTMLDataListElement), [...seenPrefixes].sort(), {
+    key: (start) => start,
+    create: (start) => new Option(start),
+    update: () => {},
+  });
+}
+
+/** @type {Set<string>} */
+const seenPrefixes = new Set();
 
 /** What each row shows when it is opened. @type {WeakMap<HTMLElement, unknown>} */
 const shown = new WeakMap();
@@ -86,7 +102,11 @@ function preview({ attributes }) {
   return parts.join("  ").slice(0, PREVIEW);
 }
 
-/** Stays focusable: a button that vanishes under the keyboard would lose its place. @param {HTMLButtonElement} button @param {boolean} enabled */
+/**
+ * Stays focusable: a button that vanishes under the keyboard would lose its place.
+ * @param {HTMLButtonElement} button
+ * @param {boolean} enabled
+ */
 function setEnabled(button, enabled) {
   button.setAttribute("aria-disabled", String(!enabled));
 }

@@ -48,7 +48,8 @@ export const plural = (n, one, many = `${one}s`) => `${whole.format(n)} ${n === 
 
 /** @type {Record<string, string>} */
 const REASONS = {
-  200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
+  200: "OK", 201: "Created", 202: "Accepted", 204: "No Content",
+  301: "Moved Permanently", 302: "Found", 303: "See Other", 304: "Not Modified",
   400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
   409: "Conflict", 410: "Gone", 413: "Content Too Large", 415: "Unsupported Media Type",
   422: "Unprocessable Content", 429: "Too Many Requests", 500: "Internal Server Error",

@@ -250,7 +250,13 @@ function edge(from, to, nodeWidth) {
   return `M${x1} ${y1}C${bend} ${y1} ${bend} ${y2} ${x2} ${y2}`;
 }
 
-/** From the end of one band to the start of the next. @param {Placed} from @param {Placed} to @param {number} nodeWidth @param {number} top of the next band */
+/**
+ * From the end of one band to the start of the next.
+ * @param {Placed} from
+ * @param {Placed} to
+ * @param {number} nodeWidth
+ * @param {number} top of the next band
+ */
 function turn(from, to, nodeWidth, top) {
   const right = from.x + nodeWidth + PADDING / 2;
   const gutter = top - GAP.band / 2;
