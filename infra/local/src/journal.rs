@@ -46,11 +46,13 @@ const MIGRATIONS: &[&str] = &["
 
     CREATE TABLE emails (
         id TEXT PRIMARY KEY,
-        received_at INTEGER NOT NULL,
-        function TEXT,
-        trace TEXT,
-        recipients TEXT NOT NULL,
+        summary TEXT NOT NULL,
         raw BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE email_recipients (
+        address TEXT NOT NULL,
+        email TEXT NOT NULL REFERENCES emails,
+        PRIMARY KEY (address, email)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE checkpoints (

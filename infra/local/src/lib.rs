@@ -15,8 +15,11 @@
 //! | [`mail`] | SES |
 //! | [`console`] | what the AWS console shows: flows, inbox, functions, dead letters, data |
 
+mod aws_request;
 pub mod bus;
 pub mod console;
+pub mod data_dir;
+mod event_source;
 pub mod events;
 pub mod faults;
 pub mod flows;

@@ -1,0 +1,57 @@
+//! What the services' endpoints read from every request that is signed for AWS: who calls, and
+//! for which trace.
+
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::flows::TraceContext;
+use crate::runtime::{Caller, Runtime};
+
+/// The instance whose access key signed the request. None for anybody else's key: a developer's
+/// SDK or a test, which may do everything.
+pub(crate) fn caller(headers: &HeaderMap, runtime: &Runtime) -> Option<Caller> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let (access_key_id, _) = credential.split_once('/')?;
+    runtime.caller(access_key_id)
+}
+
+/// Which of the caller's traces the request belongs to: the one that it names, else the first.
+/// None while the caller runs no invocation, as during its start.
+pub(crate) fn context(headers: &HeaderMap, caller: &Caller) -> Option<TraceContext> {
+    let named = headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
+    let named = named.and_then(TraceContext::from_xray);
+    let of_that_trace = named.and_then(|named| of_trace(caller, &named));
+    of_that_trace.or_else(|| caller.running.first().copied())
+}
+
+/// The caller's running invocation within that trace, if it works for it.
+pub(crate) fn of_trace(caller: &Caller, named: &TraceContext) -> Option<TraceContext> {
+    caller.running.iter().find(|running| running.trace == named.trace).copied()
+}
+
+/// An answer of a service that speaks JSON.
+pub(crate) fn json_response(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// An error of a service that speaks JSON.
+pub(crate) fn json_error(
+    status: StatusCode,
+    content_type: &'static str,
+    error_type: &str,
+    message: &str,
+) -> Response {
+    // Some services spell the message's name one way and some the other; SDKs read both.
+    let body = json!({ "__type": error_type, "message": message, "Message": message });
+    json_response(status, content_type, body.to_string())
+}

@@ -1,0 +1,282 @@
+//! What failed too often: kept with its reason until somebody redrives or discards it.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{NewMessage, Queues, context, insert, now, time};
+use crate::events::EventKind;
+use crate::flows::TraceContext;
+use crate::journal::Error;
+
+/// Something that failed for good, to be kept.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// The function that could not handle it.
+    pub queue: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Why it failed at last.
+    pub reason: String,
+    /// How often it was tried.
+    pub receive_count: u32,
+    /// When it was tried first.
+    pub first_received_at: Timestamp,
+    /// The type of the event that it carries.
+    pub event_type: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
+    /// What AWS would put into the dead-letter queue, JSON.
+    pub body: String,
+    /// What the function is invoked with when it is redriven, JSON.
+    pub payload: String,
+}
+
+/// Where a dead letter comes from, which says how it is redriven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A function's queue: the message goes back there.
+    Queue,
+    /// The table's stream: the function is invoked with the records again.
+    Stream,
+    /// An asynchronous invocation: it is done again.
+    Invocation,
+}
+
+/// A dead letter as the console shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadLetterReport {
+    /// Its id.
+    pub id: String,
+    /// The function that could not handle it.
+    pub queue: String,
+    /// Why it failed at last.
+    pub reason: String,
+    /// How often it was tried.
+    pub receive_count: u32,
+    /// When it was tried first, RFC 3339.
+    pub first_received_at: String,
+    /// When it was given up, RFC 3339.
+    pub dead_at: String,
+    /// The type of the event that it carries.
+    pub event_type: Option<String>,
+    /// The trace that it belongs to, 32 hex digits.
+    pub trace: String,
+    /// What AWS would put into the dead-letter queue.
+    pub body: Value,
+}
+
+/// What remains to be done to redrive a dead letter.
+#[derive(Debug, Clone)]
+pub(crate) enum Redrive {
+    /// Nothing: its message is in the queue again.
+    Done,
+    /// Invoke this function; the letter stays until that has gone well.
+    Invoke { function: String, payload: String, trace: TraceContext },
+}
+
+/// There is no such dead letter.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("there is no such dead letter")]
+pub(crate) struct UnknownDeadLetter;
+
+const COLUMNS: &str =
+    "id, queue, reason, receive_count, first_received_at, dead_at, event_type, traceparent, body";
+
+impl Queues {
+    /// Keeps a dead letter.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn dead_letter(&self, letter: DeadLetter) -> Result<(), Error> {
+        let report = self.0.journal.write(move |transaction| keep(transaction, &letter)).await?;
+        self.0.events.publish(EventKind::DeadLetter, &report);
+        Ok(())
+    }
+
+    /// As [`Queues::dead_letter`], within a transaction; to be told to the listeners by
+    /// [`Queues::kept`] after it.
+    pub(crate) fn keep(
+        transaction: &Transaction<'_>,
+        letter: &DeadLetter,
+    ) -> rusqlite::Result<DeadLetterReport> {
+        keep(transaction, letter)
+    }
+
+    /// Tells the listeners.
+    pub(crate) fn kept(&self, letter: &DeadLetterReport) {
+        self.0.events.publish(EventKind::DeadLetter, letter);
+    }
+
+    /// The dead letters, newest first.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetterReport>, Error> {
+        self.0
+            .journal
+            .read(move |connection| {
+                let list = format!("SELECT {COLUMNS} FROM dead_letters ORDER BY id DESC LIMIT ?1");
+                let mut list = connection.prepare_cached(&list)?;
+                let rows = list.query_map([limit], report)?;
+                rows.collect()
+            })
+            .await
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn count_dead_letters(&self) -> Result<u64, Error> {
+        let count = |connection: &Connection| {
+            let count = "SELECT count(*) FROM dead_letters";
+            connection.query_row(count, [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+        };
+        self.0.journal.read(count).await
+    }
+
+    /// Puts a message back into its queue, as if it had never been received; or says what to do
+    /// for a letter that comes from elsewhere.
+    pub(crate) async fn redrive(&self, id: String) -> Result<Result<Redrive, UnknownDeadLetter>, Error> {
+        type Letter = (String, String, Option<String>, String, String);
+        let names: Vec<_> = self.0.queues.iter().map(|queue| queue.name).collect();
+        let redriven = self
+            .0
+            .journal
+            .write(move |transaction| {
+                let find = "SELECT queue, origin, event_type, traceparent, payload FROM dead_letters WHERE id = ?1";
+                let letter: Option<Letter> = transaction
+                    .prepare_cached(find)?
+                    .query_row([&id], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+                    })
+                    .optional()?;
+                let Some((queue, origin, event_type, traceparent, payload)) = letter else {
+                    return Ok(None);
+                };
+                let trace = context(&traceparent);
+                let queue_name = names.into_iter().find(|name| **name == *queue);
+                if let (Origin::QUEUE, Some(queue)) = (origin.as_str(), queue_name) {
+                    let message = NewMessage { queue, body: payload, event_type, context: trace };
+                    let message_id = Uuid::now_v7().to_string();
+                    insert(transaction, &message_id, &message, now())?;
+                    transaction.execute("DELETE FROM dead_letters WHERE id = ?1", [&id])?;
+                    return Ok(Some((Redrive::Done, Some(queue))));
+                }
+                Ok(Some((Redrive::Invoke { function: queue, payload, trace }, None)))
+            })
+            .await?;
+        let Some((redrive, queue)) = redriven else { return Ok(Err(UnknownDeadLetter)) };
+        if let Some(queue) = queue {
+            self.arrived(queue);
+        }
+        Ok(Ok(redrive))
+    }
+
+    /// Forgets a dead letter. Says whether there was one.
+    pub(crate) async fn discard(&self, id: String) -> Result<bool, Error> {
+        let delete = "DELETE FROM dead_letters WHERE id = ?1";
+        let deleted = self.0.journal.write(move |transaction| transaction.execute(delete, [id])).await?;
+        Ok(deleted > 0)
+    }
+
+    /// Notes why a redriven letter failed again.
+    pub(crate) async fn failed_again(&self, id: String, reason: String) -> Result<(), Error> {
+        let note = "UPDATE dead_letters SET reason = ?2, receive_count = receive_count + 1 WHERE id = ?1";
+        self.0.journal.write(move |transaction| transaction.execute(note, [id, reason]).map(drop)).await
+    }
+
+    pub(super) fn buried(&self, buried: Vec<(String, DeadLetterReport)>) {
+        let ids: Vec<_> = buried.iter().map(|(message_id, _)| message_id.clone()).collect();
+        for waiting in self.take_waiting(&ids) {
+            waiting.step.error("received too often: it is in the dead-letter queue");
+        }
+        buried.iter().for_each(|(_, letter)| self.kept(letter));
+    }
+}
+
+impl Origin {
+    const QUEUE: &'static str = "queue";
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Queue => Self::QUEUE,
+            Self::Stream => "stream",
+            Self::Invocation => "invocation",
+        }
+    }
+}
+
+/// Turns the queue's visible messages that were received too often into dead letters.
+pub(super) fn bury(
+    transaction: &Transaction<'_>,
+    queue: &str,
+    now: i64,
+    max_receives: u32,
+) -> rusqlite::Result<Vec<(String, DeadLetterReport)>> {
+    let select = "SELECT message_id, body, event_type, traceparent, receive_count, first_received_at, last_error
+        FROM messages WHERE queue = ?1 AND visible_at <= ?2 AND receive_count >= ?3";
+    let mut select = transaction.prepare_cached(select)?;
+    let mut rows = select.query(params![queue, now, max_receives])?;
+    let mut buried = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(1)?;
+        let reason: Option<String> = row.get(6)?;
+        let letter = DeadLetter {
+            queue: queue.to_owned(),
+            origin: Origin::Queue,
+            reason: reason.unwrap_or_else(|| "not done within the visibility timeout".to_owned()),
+            receive_count: row.get(4)?,
+            first_received_at: Timestamp::from_millisecond(row.get(5)?).unwrap_or_default(),
+            event_type: row.get(2)?,
+            trace: context(&row.get::<_, String>(3)?),
+            payload: body.clone(),
+            body,
+        };
+        buried.push((row.get::<_, String>(0)?, keep(transaction, &letter)?));
+    }
+    let mut delete = transaction.prepare_cached("DELETE FROM messages WHERE message_id = ?1")?;
+    buried.iter().try_for_each(|(message_id, _)| delete.execute([message_id]).map(drop))?;
+    Ok(buried)
+}
+
+fn keep(transaction: &Transaction<'_>, letter: &DeadLetter) -> rusqlite::Result<DeadLetterReport> {
+    let insert = format!(
+        "INSERT INTO dead_letters ({COLUMNS}, origin, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING {COLUMNS}"
+    );
+    transaction.prepare_cached(&insert)?.query_row(
+        params![
+            Uuid::now_v7().to_string(),
+            letter.queue,
+            letter.reason,
+            letter.receive_count,
+            letter.first_received_at.as_millisecond(),
+            now(),
+            letter.event_type,
+            letter.trace.to_traceparent(),
+            letter.body,
+            letter.origin.name(),
+            letter.payload,
+        ],
+        report,
+    )
+}
+
+fn report(row: &Row<'_>) -> rusqlite::Result<DeadLetterReport> {
+    let body: String = row.get(8)?;
+    Ok(DeadLetterReport {
+        id: row.get(0)?,
+        queue: row.get(1)?,
+        reason: row.get(2)?,
+        receive_count: row.get(3)?,
+        first_received_at: time(row.get(4)?),
+        dead_at: time(row.get(5)?),
+        event_type: row.get(6)?,
+        trace: context(&row.get::<_, String>(7)?).trace.to_string(),
+        body: serde_json::from_str(&body).unwrap_or(Value::String(body)),
+    })
+}
