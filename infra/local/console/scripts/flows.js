@@ -62,7 +62,7 @@ function flowChanged(flow) {
     flows.unshift(flow);
     flows.sort((a, b) => Date.parse(b.started_at) - Date.parse(a.started_at));
     flows.length = Math.min(flows.length, MOST_FLOWS);
-    if (chosen === null) showSelected();
+    if (chosen === null) showSelectedSoon();
   }
   flowView.changed(flow);
   drawFlowsSoon();
@@ -205,6 +205,8 @@ function drawMail() {
   });
 }
 
+/** Under load no flow could be read otherwise, and each costs a request. */
+const showSelectedSoon = paced(showSelected, 300);
 const drawFlowsSoon = paced(drawFlows, 100);
 const loadFiguresSoon = paced(() => void loadFigures(), 1_000);
 

@@ -12,6 +12,8 @@ import * as platform from "./platform.js";
 import { Tabs } from "./tabs.js";
 
 const PAGE = 50;
+/** Older mail is still found by its whole address. */
+const MOST_MAILS = 2_000;
 
 const list = new View("#inbox", () => void load());
 const reader = new View("#reader", () => opened && void open(opened));
@@ -28,7 +30,7 @@ let limit = PAGE;
 
 async function load() {
   try {
-    mails = await platform.emails();
+    mails = (await platform.emails()).slice(0, MOST_MAILS);
     draw();
     if (opened === null && mails[0] && isWide()) void open(mails[0].id);
     else if (opened === null) reader.show("empty");
@@ -176,6 +178,8 @@ async function searchAddress() {
   }
 }
 
+const drawSoon = paced(draw, 100);
+
 one("#inbox-filter", HTMLFormElement).addEventListener("submit", (event) => event.preventDefault());
 search.addEventListener("input", () => {
   limit = PAGE;
@@ -194,10 +198,10 @@ addEventListener("popstate", () => {
 follow({
   resync: () => void load(),
   email(mail) {
-    mails = [mail, ...mails.filter(({ id }) => id !== mail.id)];
+    mails = [mail, ...mails.filter(({ id }) => id !== mail.id)].slice(0, MOST_MAILS);
     announce(`New mail: ${mail.subject}`);
     if (opened === null && isWide()) void open(mail.id);
-    else draw();
+    else drawSoon();
   },
 });
 if (opened !== null) void open(opened);
