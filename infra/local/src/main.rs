@@ -1,2 +1,57 @@
-//! `cargo local`: skeleton, being filled in.
-fn main() {}
+//! `cargo local`: the whole app on this laptop.
+
+mod terminal;
+
+use std::process::ExitCode;
+
+use infra_local::functions;
+use infra_local::platform::Platform;
+use infra_local::settings::{Arguments, Settings};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = match terminal::arguments() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal::failed(&*error),
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let settings = Settings::from_arguments(arguments, binaries(arguments)?)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, arguments.open))
+}
+
+/// The functions' binaries: those given, or those that cargo builds.
+fn binaries(arguments: &Arguments) -> Result<std::path::PathBuf, functions::Error> {
+    if let Some(folder) = &arguments.functions {
+        return std::path::absolute(folder).map_err(|_| functions::Error::UnknownFolder);
+    }
+    let folder = functions::default_folder()?;
+    functions::build(&infra_model::APP, &folder)?;
+    Ok(folder)
+}
+
+async fn serve(settings: Settings, open: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let mut interrupted = terminal::Interrupted::listen()?;
+    let platform = Platform::start(settings).await?;
+    terminal::ready(&platform);
+    if open {
+        terminal::open(platform.origin());
+    }
+    interrupted.wait().await;
+    terminal::stopping();
+    tokio::select! {
+        () = platform.shutdown() => Ok(()),
+        // Asked twice, it ends at once; the functions end with it.
+        () = interrupted.wait() => Ok(()),
+    }
+}

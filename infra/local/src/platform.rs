@@ -1,1 +1,235 @@
-//! Skeleton, being filled in.
+//! The whole platform: every part, started in order and stopped in the reverse.
+
+mod address;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use infra_model::{APP, App};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::data_dir::{self, DataDir};
+use crate::events::Events;
+use crate::faults::{Faults, InvalidSetting};
+use crate::flows::Flows;
+use crate::functions;
+use crate::gateway::{Gateway, Pages};
+use crate::journal::{self, Journal};
+use crate::parameters::{self, Parameters};
+use crate::queue::{self, DeadLetter, Origin, Queues};
+use crate::runtime::{
+    Endpoints, Environment, FailedInvocation, Options, Runtime, display_name,
+};
+use crate::settings::Settings;
+use crate::table::{self, Table};
+use address::{Front, Service};
+
+pub use address::Error as AddressError;
+
+/// Tells programs where a running platform is.
+const ABOUT_FILE: &str = "platform.json";
+
+/// How long running invocations may go on when the platform is to stop. No function's timeout is
+/// longer.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// How long connections may take after that to be told their answers.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A running platform.
+pub struct Platform {
+    about: About,
+    data_dir: DataDir,
+    runtime: Runtime,
+    table: Table,
+    /// Becomes true when no new work is to be begun.
+    stop: watch::Sender<bool>,
+    front: JoinSet<()>,
+    sources: JoinSet<()>,
+    services: JoinSet<()>,
+}
+
+/// What `platform.json` says.
+#[derive(Debug, Clone, Serialize)]
+struct About {
+    origin: String,
+    pid: u32,
+    endpoints: Endpoints,
+}
+
+/// Why the platform cannot start. Each is one plain sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Something is the matter with the functions' binaries.
+    #[error(transparent)]
+    Functions(#[from] functions::Error),
+    /// Something is the matter with the data folder.
+    #[error(transparent)]
+    DataDir(#[from] data_dir::Error),
+    /// No address to listen on.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The journal cannot be used.
+    #[error("the data folder {} cannot be used: {source}", path.display())]
+    Journal {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: journal::Error,
+    },
+    /// The table cannot be used.
+    #[error("the data folder {} cannot be used: {source}", path.display())]
+    Table {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: table::Error,
+    },
+    /// Something is the matter with the keys.
+    #[error(transparent)]
+    Parameters(#[from] parameters::Error),
+    /// A setting makes no sense.
+    #[error("the settings are not right: {0}")]
+    Settings(#[from] InvalidSetting),
+    /// No process can be started.
+    #[error("the functions cannot be run: {0}")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl Platform {
+    /// Starts everything. It is ready when this returns.
+    ///
+    /// # Errors
+    /// As [`Error`] says; nothing is left running then.
+    pub async fn start(settings: Settings) -> Result<Self, Error> {
+        let app: &'static App = &APP;
+        functions::check(app, &settings.functions)?;
+        let faults = Faults::new(settings.changeable.clone())?;
+        let front = Front::bind(settings.port).await?;
+        let data_dir = DataDir::take(&settings.data_dir, settings.fresh)?;
+        allow_many_files();
+
+        let path = data_dir.path();
+        let unusable = |source| Error::Journal { path: path.to_owned(), source };
+        let journal = Journal::open(path).map_err(unusable)?;
+        let events = Events::new();
+        let flows = Flows::new(events.clone());
+        let queues = Queues::open(app, journal.clone(), flows.clone(), events.clone());
+        let queues = queues.await.map_err(unusable)?;
+        let table = Table::open(app, path)
+            .map_err(|source| Error::Table { path: path.to_owned(), source })?;
+        let parameters = Parameters::open(app, path)?;
+
+        let [dynamodb, ses, eventbridge, ssm] = Service::bind_all().await?;
+        let endpoints = Endpoints {
+            dynamodb: dynamodb.url(),
+            ses: ses.url(),
+            eventbridge: eventbridge.url(),
+            ssm: ssm.url(),
+        };
+        let environment = Environment {
+            app,
+            public_origin: front.origin(),
+            task_root: settings.functions,
+            endpoints: endpoints.clone(),
+        };
+        let options = Options {
+            environment,
+            idle_timeout: settings.idle_timeout,
+            retry_waits: settings.async_retry_waits,
+        };
+        let letters = queues.clone();
+        let on_failure = move |failed| bury(letters.clone(), failed);
+        let runtime = Runtime::new(options, flows.clone(), &events, on_failure)
+            .map_err(Error::Runtime)?;
+
+        let mut services = JoinSet::new();
+        dynamodb.serve(&mut services, table::router(table.clone(), runtime.clone(), flows.clone(), faults.clone()));
+        ssm.serve(&mut services, parameters.router(runtime.clone()));
+
+        let stop = watch::Sender::new(false);
+        let mut sources = JoinSet::new();
+        sources.spawn(queue::run(app, queues.clone(), runtime.clone(), faults.clone(), stop.subscribe()));
+
+        let pages = Pages::new(display_name(app.name));
+        let others = Router::new()
+            .merge(crate::invoke::router(app, runtime.clone(), flows.clone()));
+        let gateway = Gateway::new(app, runtime.clone(), flows, pages);
+        let about = About { origin: front.origin(), pid: std::process::id(), endpoints };
+        let front = front.serve(gateway.router(others), &stop);
+
+        let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
+        data_dir.write(ABOUT_FILE, &json)?;
+        Ok(Self { about, data_dir, runtime, table, stop, front, sources, services })
+    }
+
+    /// Where browsers find the app: `http://localhost:3000`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.about.origin
+    }
+
+    /// Where the services listen that functions call.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.about.endpoints
+    }
+
+    /// The folder that holds the data, from the root.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Takes no more requests, lets what is running finish, and stops. Bounded: what runs longer
+    /// than any function may is ended.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let finished = async {
+            self.runtime.drain(DRAIN).await;
+            while self.sources.join_next().await.is_some() {}
+        };
+        let _ = tokio::time::timeout(DRAIN, finished).await;
+        // Streams to the console never end by themselves.
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            while self.front.join_next().await.is_some() {}
+        })
+        .await;
+        self.front.shutdown().await;
+        self.runtime.stop().await;
+        self.services.shutdown().await;
+        self.table.close().await;
+        self.data_dir.remove(ABOUT_FILE);
+    }
+}
+
+/// Keeps an asynchronous invocation that has failed for good.
+fn bury(queues: Queues, failed: FailedInvocation) {
+    let letter = DeadLetter {
+        queue: failed.function.name.to_owned(),
+        origin: Origin::Invocation,
+        reason: failed.reason,
+        receive_count: failed.attempts,
+        first_received_at: failed.queued_at,
+        event_type: None,
+        trace: failed.trace,
+        body: failed.record,
+        payload: String::from_utf8_lossy(&failed.payload).into_owned(),
+    };
+    tokio::spawn(async move {
+        if let Err(error) = queues.dead_letter(letter).await {
+            tracing::error!("a dead letter could not be kept: {error}");
+        }
+    });
+}
+
+/// An instance takes a handful of files, and there may be a thousand instances. Without more, the
+/// platform does what it can.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

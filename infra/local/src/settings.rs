@@ -1,1 +1,148 @@
-//! Skeleton, being filled in.
+//! What one may choose when starting the platform: the command line and the settings file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::faults;
+
+/// The whole app on this laptop: frontend, functions, table, events and mail. Nothing else is
+/// needed, and nothing leaves this machine.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "cargo local", bin_name = "cargo local", disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+    /// Where the table, the queues, the mail and the keys are kept
+    #[arg(long, value_name = "FOLDER", default_value = ".local")]
+    pub data_dir: PathBuf,
+    /// Start with no data: empties the data folder
+    #[arg(long)]
+    pub fresh: bool,
+    /// Open the app in the browser
+    #[arg(long)]
+    pub open: bool,
+    /// Faults to inject and timeouts to change, as JSON: what GET /_local/settings shows
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Where the functions' binaries lie, if they are not to be built
+    #[arg(long, value_name = "FOLDER")]
+    pub functions: Option<PathBuf>,
+    /// Minutes until an instance that waits for work is ended
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0, value_parser = minutes)]
+    pub idle_minutes: f64,
+}
+
+/// What the platform is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Where everything is kept that must outlive the platform.
+    pub data_dir: PathBuf,
+    /// Whether to empty it first.
+    pub fresh: bool,
+    /// Where the functions' binaries lie.
+    pub functions: PathBuf,
+    /// How long an instance may wait for work until it is ended.
+    pub idle_timeout: Duration,
+    /// How long a failed asynchronous invocation waits before its second and third try. Lambda
+    /// waits one minute and two.
+    pub async_retry_waits: [Duration; 2],
+    /// What can be changed while it runs.
+    pub changeable: faults::Settings,
+}
+
+/// Why the settings are no use.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("the settings file {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings file {} is not right: {reason}", path.display())]
+    Wrong {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// As they are if nothing else is said, with the functions' binaries in this folder.
+    #[must_use]
+    pub fn new(data_dir: PathBuf, functions: PathBuf) -> Self {
+        Self {
+            port: 0,
+            data_dir,
+            fresh: false,
+            functions,
+            idle_timeout: Duration::from_secs(5 * 60),
+            async_retry_waits: [Duration::from_secs(1), Duration::from_secs(2)],
+            changeable: faults::Settings::default(),
+        }
+    }
+
+    /// As the command line says, with the functions' binaries in this folder.
+    ///
+    /// # Errors
+    /// If the settings file cannot be read, or is not right.
+    pub fn from_arguments(arguments: &Arguments, functions: PathBuf) -> Result<Self, Error> {
+        Ok(Self {
+            port: arguments.port,
+            fresh: arguments.fresh,
+            idle_timeout: Duration::from_secs_f64(arguments.idle_minutes * 60.0),
+            changeable: arguments.settings.as_deref().map(read).transpose()?.unwrap_or_default(),
+            ..Self::new(arguments.data_dir.clone(), functions)
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<faults::Settings, Error> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::Wrong { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| "it is not a number".to_owned())?;
+    let sensible = minutes > 0.0 && minutes <= 24.0 * 60.0;
+    sensible.then_some(minutes).ok_or_else(|| "it must be above 0 and at most 1440".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_settings_file_is_read_and_a_wrong_one_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.json");
+        fs::write(&path, r#"{"faults":{"table":{"throttle":0.5}}}"#).unwrap();
+        let path_text = path.to_str().unwrap();
+        let arguments =
+            Arguments::try_parse_from(["cargo local", "--settings", path_text]).unwrap();
+        let settings = Settings::from_arguments(&arguments, PathBuf::new()).unwrap();
+        assert!((settings.changeable.faults.table.throttle - 0.5).abs() < f64::EPSILON);
+        fs::write(&path, r#"{"fault":{}}"#).unwrap();
+        let error = Settings::from_arguments(&arguments, PathBuf::new()).unwrap_err();
+        assert!(error.to_string().contains("unknown field"), "{error}");
+    }
+}

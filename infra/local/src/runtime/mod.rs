@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use infra_model::{App, Function};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, watch};
@@ -44,7 +44,7 @@ use pool::{Invocation, Pool, Ran};
 const LONGEST_THROTTLE_WAIT: Duration = Duration::from_secs(60);
 
 /// Lambda tries an asynchronous invocation that it has to throttle for six hours.
-const OLDEST_ASYNC_EVENT: Duration = Duration::from_secs(6 * 60 * 60);
+const OLDEST_ASYNC_EVENT: SignedDuration = SignedDuration::from_hours(6);
 
 /// Lambda on a laptop. Clones share it.
 #[derive(Clone)]
@@ -83,6 +83,10 @@ pub struct FailedInvocation {
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// The event, as it was sent.
+    pub payload: Bytes,
     /// What Lambda sends to the function's failure destination, JSON.
     pub record: String,
     /// The trace that it belongs to.
@@ -358,7 +362,7 @@ impl Runtime {
 
     /// Runs an asynchronous invocation until it succeeds, or hands it on as failed.
     async fn retry(&self, pool: &Pool, request_id: String, payload: Bytes, trace: TraceContext) {
-        let queued = tokio::time::Instant::now();
+        let queued_at = Timestamp::now();
         let mut throttle_wait = Duration::from_secs(1);
         let mut attempts = 0;
         let error = loop {
@@ -367,7 +371,9 @@ impl Runtime {
                 .await;
             match outcome.result {
                 Ok(_) => return,
-                Err(InvokeError::Throttled) if queued.elapsed() < OLDEST_ASYNC_EVENT => {
+                Err(InvokeError::Throttled)
+                    if Timestamp::now().duration_since(queued_at) < OLDEST_ASYNC_EVENT =>
+                {
                     tokio::time::sleep(throttle_wait).await;
                     throttle_wait = (throttle_wait * 2).min(LONGEST_THROTTLE_WAIT);
                 }
@@ -384,6 +390,8 @@ impl Runtime {
             function: pool.function,
             reason: error.to_string(),
             attempts,
+            queued_at,
+            payload: payload.clone(),
             record: failure_record(
                 names::function_arn(self.0.app, pool.function.name),
                 &request_id,
