@@ -167,7 +167,8 @@ mod tests {
         for name in ["a", "b", "c", "d", "e", "a", "f"] {
             device = device.having_signed_in_to(&key(name));
         }
-        let known: Vec<_> = ["a", "b", "c", "d", "e", "f"].into_iter().filter(|name| device.knows(&key(name))).collect();
+        let known: Vec<_> =
+            ["a", "b", "c", "d", "e", "f"].into_iter().filter(|name| device.knows(&key(name))).collect();
         assert_eq!(known, ["a", "c", "d", "e", "f"]);
     }
 

@@ -89,7 +89,9 @@ impl Keys {
         let mut read = self.read.lock().await;
         let now = clock.now();
         let known = match &*read {
-            Some(read) if now.duration_since(read.tried_at) < age => return Ok(Arc::clone(&read.keys)),
+            Some(read) if now.duration_since(read.tried_at) < age => {
+                return Ok(Arc::clone(&read.keys));
+            }
             Some(read) => Some(Arc::clone(&read.keys)),
             None => None,
         };

@@ -1,5 +1,6 @@
 //! Passwords: what may be one, and how it is kept.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -52,10 +53,10 @@ impl Password {
     ///
     /// # Errors
     ///
-    /// If it is too short, too long, or not expected to withstand ten billion guesses by somebody who
+    /// If it is too short, too long, or not expected to withstand a hundred million guesses by somebody who
     /// knows the common and the breached ones, the app's name and `about`.
     pub fn chosen(text: &str, about: &[&str]) -> Result<Self, UnfitPassword> {
-        // Bounds the work below, whatever was sent: NFKC makes at most 18 characters of one, never less than a third.
+        // Bounds the work below, whatever was sent: NFKC seldom makes one character of several, never of so many.
         if text.chars().take(4 * MAX_PASSWORD_LENGTH + 1).count() > 4 * MAX_PASSWORD_LENGTH {
             return Err(UnfitPassword::TooLong);
         }
@@ -65,22 +66,69 @@ impl Password {
             length if length > MAX_PASSWORD_LENGTH => return Err(UnfitPassword::TooLong),
             _ => {}
         }
-        let known: Vec<&str> = about
-            .iter()
-            .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()).chain([*text]))
-            .filter(|word| word.chars().count() >= 3)
-            .take(MAX_KNOWN_WORDS)
-            .chain(NOTORIOUS)
-            .collect();
-        if zxcvbn(&password.0, &known).score() < Score::Three {
+        let known = known_words(about);
+        let known: Vec<&str> = known.iter().map(String::as_str).chain(NOTORIOUS).collect();
+        if password.length_without(&known) < MIN_OWN_LENGTH
+            || zxcvbn(&password.unmasked(), &known).score() < Score::Three
+        {
             return Err(UnfitPassword::Guessable);
         }
         Ok(password)
     }
+
+    /// Without most of the symbols that may stand for letters, if there are many kinds of them: zxcvbn tries each way
+    /// to read them, together with every other, and would take seconds.
+    fn unmasked(&self) -> Cow<'_, str> {
+        let kinds = MASKS.iter().filter(|(mask, _)| self.0.contains(*mask)).count();
+        if kinds <= MAX_MASKS {
+            return Cow::Borrowed(&self.0);
+        }
+        let letter = |c| MASKS.iter().find(|(mask, _)| *mask == c).map_or(c, |(_, letter)| *letter);
+        Cow::Owned(self.0.chars().map(letter).collect())
+    }
+
+    /// How many letters and digits are left of it without these words.
+    fn length_without(&self, known: &[&str]) -> usize {
+        let rest = known.iter().fold(self.0.to_lowercase(), |rest, word| rest.replace(word, ""));
+        rest.chars().filter(|c| !c.is_ascii_punctuation() && !c.is_whitespace()).count()
+    }
 }
+
+/// The owner's texts and the words in them, in lower case, the longest first.
+fn known_words(about: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = about
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric()).chain([*text]))
+        .filter(|word| word.chars().count() >= 3)
+        .take(MAX_KNOWN_WORDS)
+        .map(str::to_lowercase)
+        .collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    words
+}
+
+/// Symbols and the letters that they look like.
+const MASKS: [(char, char); 10] = [
+    ('@', 'a'),
+    ('(', 'c'),
+    ('{', 'c'),
+    ('[', 'c'),
+    ('<', 'c'),
+    ('!', 'i'),
+    ('|', 'i'),
+    ('$', 's'),
+    ('+', 't'),
+    ('%', 'x'),
+];
+
+/// Kinds of symbols of which each way to read them is tried.
+const MAX_MASKS: usize = 3;
 
 /// Words of the owner's that are looked for in a password.
 const MAX_KNOWN_WORDS: usize = 32;
+
+/// Fewest characters of a password that are neither the app's name nor its owner's.
+const MIN_OWN_LENGTH: usize = 8;
 
 /// Known to all, yet not among the 30,000 that zxcvbn carries, most of which are shorter than is allowed here.
 const NOTORIOUS: [&str; 6] = [
@@ -114,11 +162,13 @@ impl PasswordHash {
     /// Whether it was made with less than today's parameters.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
-        let Ok(hash) = phc::PasswordHash::new(&self.0) else { return true };
-        let Ok(params) = Params::try_from(&hash) else { return true };
-        hash.algorithm != argon2::ARGON2ID_IDENT
-            || params.m_cost() < MEMORY_KIB
-            || params.t_cost() < PASSES
+        let Ok(hash) = phc::PasswordHash::new(&self.0) else {
+            return true;
+        };
+        let Ok(params) = Params::try_from(&hash) else {
+            return true;
+        };
+        hash.algorithm != argon2::ARGON2ID_IDENT || params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES
     }
 }
 
@@ -143,7 +193,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// What is checked when there is no hash, so that it takes the same time. No password is known to fit.
-const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$YmlsbGlvbi1kZWNveS1oYXNo$9nZ0aH8yQkq3mVYJr6w1uB5tXcLfDgSePiRoKa7bE2M";
+const DECOY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$YmlsbGlvbi1kZWNveS1oYXNo$9nZ0aH8yQkq3mVYJr6w1uB5tXcLfDgSePiRoKa7bE2M";
 
 impl Hasher {
     /// A hasher that salts from `random`.
@@ -162,8 +213,7 @@ impl Hasher {
         let password = password.clone();
         let salt = self.random.bytes::<16>();
         self.run(move || {
-            let hash: phc::PasswordHash =
-                argon2().hash_password_with_salt(password.0.as_bytes(), &salt)?;
+            let hash: phc::PasswordHash = argon2().hash_password_with_salt(password.0.as_bytes(), &salt)?;
             Ok(PasswordHash(hash.to_string()))
         })
         .await
@@ -275,12 +325,29 @@ mod tests {
             "Billion Billion 2026",
             "maria.kowalska@mailbox.example",
             "MariaKowalska2026",
+            "Maria-Kowalska-1987",
+            "kowalska:mailbox:xq7",
             "kowalskakowalska",
             "mailbox.example.maria",
         ] {
             assert_eq!(Password::chosen(password, &about), Err(UnfitPassword::Guessable), "{password}");
         }
         assert!(Password::chosen(GOOD, &about).is_ok());
+        assert!(Password::chosen("maria orbit velvet canyon", &about).is_ok());
+    }
+
+    /// I3: zxcvbn alone takes longer for the first of these than a function may run.
+    #[test]
+    fn i3_no_password_takes_long_to_judge() {
+        let about = ["aab bba 4@8 1/1 199 qwe rty", "a.b@c.example"];
+        for password in
+            ["4@8({[</369&#!1/|0$5+7%2/", "([{<48369105721748", "aAbB", "password1", "1/1/1991", "qwerty"]
+        {
+            let password: String = password.chars().cycle().take(MAX_PASSWORD_LENGTH).collect();
+            let started = std::time::Instant::now();
+            let _ = Password::chosen(&password, &about);
+            assert!(started.elapsed() < Duration::from_secs(3), "{password}");
+        }
     }
 
     /// A3
@@ -299,8 +366,10 @@ mod tests {
     /// A3
     #[tokio::test]
     async fn a3_a_weaker_hash_still_verifies_and_is_known_to_be_outdated() {
-        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
-        let hash: phc::PasswordHash = weak.hash_password_with_salt(GOOD.as_bytes(), b"0123456789abcdef").unwrap();
+        let weak =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8 * 1024, 1, 1, None).unwrap());
+        let hash: phc::PasswordHash =
+            weak.hash_password_with_salt(GOOD.as_bytes(), b"0123456789abcdef").unwrap();
         let hash = PasswordHash(hash.to_string());
         assert!(hash.is_outdated());
         let hasher = Hasher::new(Random::system());
@@ -324,7 +393,8 @@ mod tests {
         let decoy = PasswordHash(DECOY.to_owned());
         let hasher = Hasher::new(Random::system());
         let real = hasher.hash(&Password::presented(GOOD)).await.unwrap();
-        let params = |hash: &PasswordHash| Params::try_from(&phc::PasswordHash::new(&hash.0).unwrap()).unwrap();
+        let params =
+            |hash: &PasswordHash| Params::try_from(&phc::PasswordHash::new(&hash.0).unwrap()).unwrap();
         assert_eq!(params(&decoy), params(&real));
         assert!(!decoy.is_outdated());
         assert!(!hasher.verify(&Password::presented(GOOD), None).await.unwrap());

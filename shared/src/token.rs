@@ -126,7 +126,8 @@ impl Verifier {
             return Err(Refusal::NotGood);
         }
         let key = header.kid.and_then(|kid| keys.verifying(&kid)).ok_or(Refusal::UnknownKey)?;
-        let token = jsonwebtoken::decode::<Signed<C>>(token, key, &signature_only()).map_err(|_| Refusal::NotGood)?;
+        let token =
+            jsonwebtoken::decode::<Signed<C>>(token, key, &signature_only()).map_err(|_| Refusal::NotGood)?;
         let Signed { iss, aud, iat, exp, claims } = token.claims;
         let now = self.clock.now().as_second();
         let good = iss == *self.origin
@@ -183,7 +184,8 @@ impl Signer {
     pub async fn sign<C: Claims>(&self, claims: &C) -> Result<String> {
         let Verifier { keys, origin, clock } = &self.verifier;
         let keys = keys.current().await?;
-        let (kid, key) = keys.signing().ok_or_else(|| Error::internal("the first key has no private half"))?;
+        let (kid, key) =
+            keys.signing().ok_or_else(|| Error::internal("the first key has no private half"))?;
         let header = Header {
             typ: Some(C::TYPE.to_owned()),
             kid: Some(kid.to_owned()),
@@ -288,7 +290,8 @@ mod tests {
         }
         // The public key as an HMAC secret.
         let public = BASE64_URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-        let header = Header { typ: Some("at+jwt".into()), kid: Some("first".into()), ..Header::new(Algorithm::HS256) };
+        let header =
+            Header { typ: Some("at+jwt".into()), kid: Some("first".into()), ..Header::new(Algorithm::HS256) };
         let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&public)).unwrap();
         assert!(!verified(&token).await);
         // A key that the token brings along.

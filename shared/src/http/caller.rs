@@ -82,7 +82,10 @@ mod tests {
     #[test]
     fn a_bearer_token_counts_before_a_cookie() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
-            pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
+            pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect::<HeaderMap>()
         };
         let cookie = ("cookie", "__Host-access=c");
         assert_eq!(credentials(&headers(&[cookie])).unwrap(), Credentials::Cookie("c"));

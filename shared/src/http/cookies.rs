@@ -90,7 +90,10 @@ mod tests {
     #[test]
     fn a_cookie_is_found_by_its_whole_name() {
         let headers = HeaderMap::from_iter([
-            (header::COOKIE, HeaderValue::from_static("x__Host-access=1; __Host-accessory=2;__Host-access=a=b; y")),
+            (
+                header::COOKIE,
+                HeaderValue::from_static("x__Host-access=1; __Host-accessory=2;__Host-access=a=b; y"),
+            ),
             (header::COOKIE, HeaderValue::from_static("__Secure-refresh=")),
         ]);
         assert_eq!(Cookie::ACCESS.read(&headers), Some("a=b"));

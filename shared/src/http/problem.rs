@@ -1,7 +1,6 @@
 //! Problem documents ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): how every refusal and every failure is told.
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{Error, FieldError};
+use crate::log::causes;
 
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -103,7 +103,11 @@ impl Problem {
         let errors = errors.into_iter().map(|FieldError { field, message }| InvalidField { field, message });
         Self {
             errors: errors.collect(),
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "Some of what was sent cannot be taken.")
+            ..Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "validation",
+                "Some of what was sent cannot be taken.",
+            )
         }
     }
 
@@ -123,9 +127,11 @@ impl Problem {
     pub(super) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::NOT_FOUND,
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(status, "method-not-allowed", "This cannot be done here; the allow header says what can.")
-            }
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method-not-allowed",
+                "This cannot be done here; the allow header says what can.",
+            ),
             StatusCode::PAYLOAD_TOO_LARGE => Self::TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::NOT_JSON,
             status if status.is_server_error() => Self::internal(format!("a response with status {status}")),
@@ -144,7 +150,7 @@ impl Problem {
     /// Writes the document, and for the log the failure it tells of: the only place where that is done.
     pub(super) fn render(&self, request_id: &str, headers: HeaderMap) -> Response {
         if let Some(cause) = &self.cause {
-            tracing::error!(request_id, error = chain(&**cause), "a request failed");
+            tracing::error!(error = causes(&**cause), "a request failed");
         }
         let document = ProblemDocument {
             kind: format!("/problems/{}", self.slug),
@@ -219,15 +225,4 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// The error and what caused it, for the log.
-fn chain(error: &(dyn StdError + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
