@@ -1,0 +1,60 @@
+//! Cold starts: until a function can take its first invocation, and until the first sign-in is answered.
+
+use crate::Result;
+use crate::account::Account;
+use crate::functions::Functions;
+use crate::instance::Instance;
+use crate::measure::sign_in::SignIns;
+use crate::platform::Platform;
+use crate::report::{Report, Unit};
+use crate::samples::Samples;
+
+/// Compared with a function that does nothing.
+const LIMIT_TIMES: f64 = 1.5;
+
+pub(crate) fn measure(
+    platform: &Platform,
+    functions: &Functions,
+    account: &Account,
+    rounds: u32,
+    report: &mut Report,
+) -> Result<()> {
+    let Functions { hello, api, auth, publisher, email, node } = functions;
+    let all = [hello, api, auth, publisher, email, node];
+    let mut inits: [Samples; 6] = Default::default();
+    let mut sign_ins: [Samples; 2] = Default::default();
+    let mut requests = SignIns::new(platform, account);
+    for round in 0..rounds as usize {
+        // Each round begins elsewhere, so that none always comes after the same one.
+        for turn in 0..all.len() {
+            let which = (round + turn) % all.len();
+            platform.settle()?;
+            let instance = Instance::start(all[which])?;
+            inits[which].push_time(instance.init());
+        }
+        for (function, samples) in [auth, node].into_iter().zip(&mut sign_ins) {
+            platform.settle()?;
+            let mut instance = Instance::start(function)?;
+            let answer = instance.request(&requests.right())?;
+            requests.check(&answer, 200)?;
+            samples.push_time(answer.since_start);
+        }
+    }
+
+    let section = report.section("Cold start: exec → first `next`");
+    for (function, samples) in all.iter().zip(&inits) {
+        section.samples(format!("`{}`", function.name), Unit::Milliseconds, samples, None);
+    }
+    let least = inits[0].median();
+    for (function, samples) in all.iter().zip(&inits).skip(1) {
+        let limit = (function.name != node.name).then_some(LIMIT_TIMES);
+        let what = format!("`{}` ÷ `hello`", function.name);
+        section.value(what, Unit::Times, samples.median() / least, limit);
+    }
+    let [rust, javascript] = &sign_ins;
+    let section = report.section("Cold sign-in: exec → whole answer");
+    section.samples("`auth`", Unit::Milliseconds, rust, None);
+    section.samples("Node.js", Unit::Milliseconds, javascript, None);
+    section.value("Node.js ÷ `auth`", Unit::Times, javascript.median() / rust.median(), None);
+    Ok(())
+}
