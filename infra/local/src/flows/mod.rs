@@ -54,7 +54,7 @@ impl Flows {
         kept.flow(context.trace).begin(StepRecord::new(id, context.parent, kind, name));
         self.tell(&kept, context.trace, Some(id));
         drop(kept);
-        Step { flows: self.clone(), trace: context.trace, id, finished: false }
+        Step { flows: self.clone(), origin: *context, id, finished: false }
     }
 
     /// The newest flows, newest first.
@@ -128,7 +128,7 @@ impl Kept {
 /// as an error, "interrupted".
 pub struct Step {
     flows: Flows,
-    trace: TraceId,
+    origin: TraceContext,
     id: SpanId,
     finished: bool,
 }
@@ -143,7 +143,13 @@ impl Step {
     /// The flow's trace with this step as the parent of what follows.
     #[must_use]
     pub fn context(&self) -> TraceContext {
-        TraceContext { trace: self.trace, parent: Some(self.id) }
+        self.origin.child(self.id)
+    }
+
+    /// Where it began: the step that caused it is the parent.
+    #[must_use]
+    pub fn origin(&self) -> TraceContext {
+        self.origin
     }
 
     /// What it does, for people: `TransactWriteItems · 5 items`.
@@ -194,12 +200,12 @@ impl Step {
     }
 
     fn change(&self, change: impl FnOnce(&mut StepRecord)) {
-        self.flows.change(self.trace, self.id, |flow, index| change(&mut flow.steps[index]));
+        self.flows.change(self.origin.trace, self.id, |flow, index| change(&mut flow.steps[index]));
     }
 
     fn finish(&mut self, error: Option<String>) {
         self.finished = true;
-        self.flows.change(self.trace, self.id, |flow, index| flow.finish(index, error));
+        self.flows.change(self.origin.trace, self.id, |flow, index| flow.finish(index, error));
     }
 }
 

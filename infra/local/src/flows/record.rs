@@ -222,7 +222,10 @@ impl Flow {
     }
 
     fn shown_name(&self) -> String {
-        let first = || self.steps.first().map(|step| step.name.clone());
+        let first = || {
+            let step = self.steps.first()?;
+            Some(step.event.as_ref().unwrap_or(&step.name).clone())
+        };
         self.name.clone().or_else(first).unwrap_or_default()
     }
 

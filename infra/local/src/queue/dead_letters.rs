@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{NewMessage, Queues, context, insert, now, time};
+use crate::event_source::{self, Invoke};
 use crate::events::EventKind;
 use crate::flows::TraceContext;
 use crate::journal::Error;
@@ -68,12 +69,11 @@ pub struct DeadLetterReport {
     pub body: Value,
 }
 
-/// What remains to be done to redrive a dead letter.
-#[derive(Debug, Clone)]
-pub(crate) enum Redrive {
-    /// Nothing: its message is in the queue again.
-    Done,
-    /// Invoke this function; the letter stays until that has gone well.
+/// How a dead letter is redriven.
+enum Redrive {
+    /// Its message is in this queue again.
+    InQueue(&'static str),
+    /// This function is to be invoked.
     Invoke { function: String, payload: String, trace: TraceContext },
 }
 
@@ -138,42 +138,39 @@ impl Queues {
         self.0.journal.read(count).await
     }
 
-    /// Puts a message back into its queue, as if it had never been received; or says what to do
-    /// for a letter that comes from elsewhere.
-    pub(crate) async fn redrive(&self, id: String) -> Result<Result<Redrive, UnknownDeadLetter>, Error> {
-        type Letter = (String, String, Option<String>, String, String);
+    /// Puts a message back into its queue, as if it had never been received. What comes from
+    /// elsewhere is given to its function again, which goes on after this; the letter stays until
+    /// the function has done with it.
+    pub(crate) async fn redrive(
+        &self,
+        id: String,
+        functions: &impl Invoke,
+    ) -> Result<Result<(), UnknownDeadLetter>, Error> {
         let names: Vec<_> = self.0.queues.iter().map(|queue| queue.name).collect();
-        let redriven = self
-            .0
-            .journal
-            .write(move |transaction| {
-                let find = "SELECT queue, origin, event_type, traceparent, payload FROM dead_letters WHERE id = ?1";
-                let letter: Option<Letter> = transaction
-                    .prepare_cached(find)?
-                    .query_row([&id], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-                    })
-                    .optional()?;
-                let Some((queue, origin, event_type, traceparent, payload)) = letter else {
-                    return Ok(None);
-                };
-                let trace = context(&traceparent);
-                let queue_name = names.into_iter().find(|name| **name == *queue);
-                if let (Origin::QUEUE, Some(queue)) = (origin.as_str(), queue_name) {
-                    let message = NewMessage { queue, body: payload, event_type, context: trace };
-                    let message_id = Uuid::now_v7().to_string();
-                    insert(transaction, &message_id, &message, now())?;
-                    transaction.execute("DELETE FROM dead_letters WHERE id = ?1", [&id])?;
-                    return Ok(Some((Redrive::Done, Some(queue))));
-                }
-                Ok(Some((Redrive::Invoke { function: queue, payload, trace }, None)))
-            })
-            .await?;
-        let Some((redrive, queue)) = redriven else { return Ok(Err(UnknownDeadLetter)) };
-        if let Some(queue) = queue {
-            self.arrived(queue);
+        let wanted = id.clone();
+        let redriven = self.0.journal.write(move |transaction| put_back(transaction, &wanted, &names)).await?;
+        match redriven {
+            None => return Ok(Err(UnknownDeadLetter)),
+            Some(Redrive::InQueue(queue)) => self.arrived(queue),
+            Some(Redrive::Invoke { function, payload, trace }) => {
+                let (queues, functions) = (self.clone(), functions.clone());
+                tokio::spawn(async move {
+                    let outcome = functions.run(&function, payload.clone().into(), &[trace]).await;
+                    let failed = match outcome.result {
+                        Ok(answer) => failure_of_batch(&payload, &answer),
+                        Err(error) => Some(error.to_string()),
+                    };
+                    let noted = match failed {
+                        None => queues.discard(id).await.map(drop),
+                        Some(reason) => queues.failed_again(id, reason).await,
+                    };
+                    if let Err(error) = noted {
+                        tracing::error!("A redriven dead letter stays: {error}");
+                    }
+                });
+            }
         }
-        Ok(Ok(redrive))
+        Ok(Ok(()))
     }
 
     /// Forgets a dead letter. Says whether there was one.
@@ -183,8 +180,7 @@ impl Queues {
         Ok(deleted > 0)
     }
 
-    /// Notes why a redriven letter failed again.
-    pub(crate) async fn failed_again(&self, id: String, reason: String) -> Result<(), Error> {
+    async fn failed_again(&self, id: String, reason: String) -> Result<(), Error> {
         let note = "UPDATE dead_letters SET reason = ?2, receive_count = receive_count + 1 WHERE id = ?1";
         self.0.journal.write(move |transaction| transaction.execute(note, [id, reason]).map(drop)).await
     }
@@ -207,6 +203,41 @@ impl Origin {
             Self::Stream => "stream",
             Self::Invocation => "invocation",
         }
+    }
+}
+
+fn put_back(
+    transaction: &Transaction<'_>,
+    id: &str,
+    queues: &[&'static str],
+) -> rusqlite::Result<Option<Redrive>> {
+    type Letter = (String, String, Option<String>, String, String);
+    let find = "SELECT queue, origin, event_type, traceparent, payload FROM dead_letters WHERE id = ?1";
+    let letter: Option<Letter> = transaction
+        .prepare_cached(find)?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .optional()?;
+    let Some((function, origin, event_type, traceparent, payload)) = letter else { return Ok(None) };
+    let trace = context(&traceparent);
+    let queue = queues.iter().find(|queue| **queue == function);
+    let (Origin::QUEUE, Some(queue)) = (origin.as_str(), queue) else {
+        return Ok(Some(Redrive::Invoke { function, payload, trace }));
+    };
+    let message = NewMessage { queue, body: payload, event_type, context: trace };
+    insert(transaction, &Uuid::now_v7().to_string(), &message, now())?;
+    transaction.execute("DELETE FROM dead_letters WHERE id = ?1", [id])?;
+    Ok(Some(Redrive::InQueue(queue)))
+}
+
+/// Why a batch of the stream failed, if the function reports that some of it did.
+fn failure_of_batch(payload: &str, answer: &[u8]) -> Option<String> {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let records = payload["Records"].as_array()?;
+    let ids = records.iter().filter_map(|record| record["dynamodb"]["SequenceNumber"].as_str()).collect();
+    match event_source::failures(answer, &ids) {
+        Ok(failed) if failed.is_empty() => None,
+        Ok(failed) => Some(format!("the function reported {} of the records as failed", failed.len())),
+        Err(unreadable) => Some(unreadable),
     }
 }
 

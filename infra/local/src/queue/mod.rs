@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use dead_letters::{DeadLetter, DeadLetterReport, Origin};
-pub(crate) use dead_letters::{Redrive, UnknownDeadLetter};
+pub(crate) use dead_letters::UnknownDeadLetter;
 pub use source::run;
 
 use crate::events::Events;

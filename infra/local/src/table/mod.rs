@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 
-pub(crate) use announcements::Announcements;
+pub(crate) use announcements::{Announcements, Origin};
 pub use browse::{InvalidCursor, Item, Page};
 pub use proxy::router;
 
