@@ -72,6 +72,16 @@ impl Store {
         }
     }
 
+    /// Whether an event is done, so that another delivery of it has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of the table.
+    pub async fn is_done(&self, consumer: &str, event: EventId) -> Result<bool> {
+        let (pk, sk) = claim_key(consumer, event);
+        Ok(self.get_raw(pk, sk).await?.is_some_and(|claim| claim.contains_key("done")))
+    }
+
     /// Notes that a claimed event is done, for good.
     ///
     /// # Errors

@@ -1,0 +1,123 @@
+//! Amazon SES: what takes a message, and what its answers mean.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_ses::Client;
+use aws_sdk_ses::config::retry::RetryConfig;
+use aws_sdk_ses::config::timeout::TimeoutConfig;
+use aws_sdk_ses::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_ses::operation::send_raw_email::SendRawEmailError;
+use aws_sdk_ses::primitives::Blob;
+use aws_sdk_ses::types::{MessageTag, RawMessage};
+use shared::aws::{Aws, Service};
+use shared::email_address::EmailAddress;
+use shared::trace;
+
+use crate::config::Sender;
+
+/// The way out.
+#[derive(Debug, Clone)]
+pub struct Mailer {
+    client: Client,
+    from: EmailAddress,
+}
+
+/// A message that is not known to be on its way. The provider's own words are left out: they
+/// name the address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It was certainly not taken.
+    #[error("the mail provider refused: {0}")]
+    Refused(String),
+    /// It may have been taken: the answer is missing, or does not say.
+    #[error("the mail provider's answer is unknown: {0}")]
+    Unknown(String),
+}
+
+impl Mailer {
+    /// A way out for mail from this sender.
+    #[must_use]
+    pub fn new(aws: &Aws, sender: &Sender) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            // A message that is given up early may be on its way, and is then sent twice.
+            .operation_timeout(Duration::from_secs(10))
+            .build();
+        let config = aws_sdk_ses::config::Builder::from(&aws.config(Service::Ses))
+            // What the SDK sent again by itself, nobody would count.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Self { client: Client::from_conf(config), from: sender.address.clone() }
+    }
+
+    /// Opens the connection, so that the first message does not wait for it. The provider refuses a
+    /// call without a message; that it was reached is all that matters.
+    pub(crate) async fn warm(&self) {
+        _ = self.client.send_raw_email().send().await;
+    }
+
+    /// Hands a message over, for this recipient whatever its headers say.
+    pub(crate) async fn send(
+        &self,
+        message: Vec<u8>,
+        to: &EmailAddress,
+        kind: &str,
+    ) -> Result<(), SendError> {
+        let unfit = |error: BuildError| SendError::Refused(error.to_string());
+        let mut tags = vec![tag("kind", kind).map_err(unfit)?];
+        if let Some(context) = trace::current() {
+            tags.push(tag("trace_id", &context.trace_id()).map_err(unfit)?);
+        }
+        self.client
+            .send_raw_email()
+            .source(self.from.as_str())
+            .destinations(to.as_str())
+            .raw_message(RawMessage::builder().data(Blob::new(message)).build().map_err(unfit)?)
+            .set_tags(Some(tags))
+            .send()
+            .await
+            .map_err(|error| classify(&error))?;
+        Ok(())
+    }
+}
+
+fn tag(name: &str, value: &str) -> Result<MessageTag, BuildError> {
+    MessageTag::builder().name(name).value(value).build()
+}
+
+fn classify(error: &SdkError<SendRawEmailError>) -> SendError {
+    match error {
+        SdkError::ConstructionFailure(_) => SendError::Refused("the request could not be made".to_owned()),
+        SdkError::DispatchFailure(_) if never_connected(error) => {
+            SendError::Refused("it could not be reached".to_owned())
+        }
+        SdkError::DispatchFailure(_) => SendError::Unknown("the connection was lost".to_owned()),
+        SdkError::TimeoutError(_) => SendError::Unknown("it took too long".to_owned()),
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let code = error.code().unwrap_or("no code");
+            // An answer of 4xx says that it was not taken, throttling included; one of 5xx says nothing.
+            if (400..500).contains(&status) {
+                SendError::Refused(code.to_owned())
+            } else {
+                SendError::Unknown(format!("{code}, status {status}"))
+            }
+        }
+        _ => SendError::Unknown("it could not be read".to_owned()),
+    }
+}
+
+/// Whether not a byte of the request can have left, since there was no connection.
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let http = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if http.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
