@@ -36,12 +36,12 @@ export function fill(within, texts) {
 }
 
 /**
- * Shows one of the parts marked `data-when`, and hides the others.
+ * Shows the parts whose `data-when` names this state, and hides those that name others.
  * @param {ParentNode} within
  * @param {string} state
  */
 export function show(within, state) {
   for (const part of within.querySelectorAll("[data-when]")) {
-    if (part instanceof HTMLElement) part.hidden = part.dataset.when !== state;
+    if (part instanceof HTMLElement) part.hidden = !part.dataset.when?.split(" ").includes(state);
   }
 }

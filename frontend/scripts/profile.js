@@ -8,7 +8,7 @@ const name = find(document, "#rename", HTMLFormElement);
 const address = find(document, "#readdress", HTMLFormElement);
 
 view("profile", me, ({ user }) => {
-  find(name, "#name", HTMLInputElement).value = user.name;
+  find(name, "#name", HTMLInputElement).value ||= user.name; // unless it is typed already
   fill(address, { email: user.email });
   find(address, "[autocomplete=username]", HTMLInputElement).value = user.email;
 });

@@ -14,8 +14,6 @@ import { signInAddress } from "./next.js";
  */
 export function view(name, load, fillIn) {
   const element = find(document, `[data-view="${name}"]`, HTMLElement);
-  const loading = element.querySelector('[data-when="loading"]') !== null;
-
   async function run() {
     element.ariaBusy = "true";
     try {
@@ -44,7 +42,7 @@ export function view(name, load, fillIn) {
 
   async function retry() {
     removeReport();
-    show(element, loading ? "loading" : "shown");
+    show(element, "loading");
     await run();
   }
 
