@@ -33,25 +33,25 @@ pub struct Problem {
 /// A problem as it is sent, `application/problem+json` (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemDocument<'a> {
+pub struct ProblemDocument {
     /// What kind of problem: a path below the app's origin that never changes.
     #[serde(rename = "type")]
     #[schema(example = "/problems/validation")]
     kind: String,
     /// The status in words.
     #[schema(example = "Unprocessable Entity")]
-    title: &'a str,
+    title: &'static str,
     /// The HTTP status.
     #[schema(example = 422)]
     status: u16,
     /// One sentence for people.
-    detail: &'a str,
+    detail: &'static str,
     /// Finds the request in the logs.
-    request_id: &'a str,
+    request_id: String,
     /// The fields that break a rule, if that is the problem.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    errors: &'a [InvalidField],
+    errors: Vec<InvalidField>,
 }
 
 /// A field that breaks a rule.
@@ -157,8 +157,8 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
             detail: self.detail,
-            request_id,
-            errors: &self.errors,
+            request_id: request_id.to_owned(),
+            errors: self.errors.clone(),
         };
         let mut response = Response::new(Body::from(serde_json::to_vec(&document).unwrap_or_default()));
         *response.status_mut() = self.status;

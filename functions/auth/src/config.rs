@@ -1,0 +1,31 @@
+use shared::aws::Aws;
+use shared::env;
+
+/// What the environment says.
+#[derive(Debug)]
+pub struct Config {
+    /// The connection to AWS.
+    pub aws: Aws,
+    /// The table: `TABLE_NAME`.
+    pub table_name: String,
+    /// The origin that browsers use: `PUBLIC_ORIGIN`.
+    pub origin: String,
+    /// The parameter that holds the private keys: `SIGNING_KEYS_PARAMETER`.
+    pub signing_keys_parameter: String,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// If a variable is missing or not valid.
+    pub fn from_env() -> Result<Self, env::Error> {
+        Ok(Self {
+            aws: Aws::from_env()?,
+            table_name: env::required("TABLE_NAME")?,
+            origin: env::origin("PUBLIC_ORIGIN")?,
+            signing_keys_parameter: env::required("SIGNING_KEYS_PARAMETER")?,
+        })
+    }
+}
