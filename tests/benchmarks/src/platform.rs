@@ -23,6 +23,9 @@ pub(crate) struct Platform {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A first start may build the functions.
+const PATIENCE_WITH_CARGO: Duration = Duration::from_secs(20 * 60);
+
 /// How often something is looked at that cannot be waited for otherwise.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -150,7 +153,7 @@ pub(crate) fn time_start(mut command: Command, port: u16, log: &PathBuf) -> Resu
         if let Some(status) = process.try_wait()? {
             return Err(format!("{command:?} ended: {status}").into());
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > PATIENCE_WITH_CARGO {
             break Err(format!("{command:?} does not answer").into());
         }
         thread::sleep(GLANCE);
