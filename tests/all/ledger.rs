@@ -1,0 +1,113 @@
+//! The books: what the table says has happened, and whether all of it is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use infra_model::APP;
+use serde_json::Value;
+use tests::Platform;
+use tests::console::Item;
+use tests::wait::{SOON, until_within};
+
+/// Everything in the table at one moment.
+#[derive(Debug)]
+pub(crate) struct Ledger(Vec<Item>);
+
+impl Ledger {
+    pub(crate) async fn read(platform: &Platform) -> Self {
+        Self(platform.console.items("").await)
+    }
+
+    /// Waits until every event is done, or dead, for every consumer.
+    pub(crate) async fn settled(platform: &Platform) -> Self {
+        Self::settled_within(platform, SOON).await
+    }
+
+    /// As [`Ledger::settled`], for what takes longer.
+    pub(crate) async fn settled_within(platform: &Platform, time: Duration) -> Self {
+        let ledger = until_within(time, "every event to be done or dead", async || {
+            let ledger = Self::read(platform).await;
+            let dead = dead_events(platform).await;
+            let open = ledger.open_deliveries();
+            open.iter().all(|(event, _)| dead.contains(event)).then_some(ledger)
+        })
+        .await;
+        platform.console.drained_within(time).await;
+        ledger
+    }
+
+    /// The items of this kind.
+    pub(crate) fn items(&self, pk_prefix: &str, sk_prefix: &str) -> Vec<&Item> {
+        self.0.iter().filter(|item| item.pk.starts_with(pk_prefix) && item.sk.starts_with(sk_prefix)).collect()
+    }
+
+    /// All items.
+    pub(crate) fn all(&self) -> &[Item] {
+        &self.0
+    }
+
+    /// The id of the user of this address.
+    pub(crate) fn user_of(&self, address: &str) -> Option<String> {
+        let pk = format!("EMAIL#{}", address.to_lowercase());
+        let item = self.0.iter().find(|item| item.pk == pk)?;
+        Some(item.attributes["user_id"].as_str()?.to_owned())
+    }
+
+    /// Types of the user's events, in their order.
+    pub(crate) fn events_of(&self, user: &str) -> Vec<String> {
+        let mut items = self.items(&format!("USER#{user}"), "EVENT#");
+        items.sort_by(|one, other| one.sk.cmp(&other.sk));
+        items.iter().map(|item| text(&item.attributes["type"])).collect()
+    }
+
+    /// Events and consumers that have not said yet that they are done.
+    fn open_deliveries(&self) -> Vec<(String, &'static str)> {
+        let done: BTreeSet<_> = self
+            .items("EVENT#", "CONSUMER#")
+            .into_iter()
+            .filter(|item| item.attributes.get("done") == Some(&Value::Bool(true)))
+            .map(|item| (item.pk.clone(), item.sk.clone()))
+            .collect();
+        let mut open = Vec::new();
+        for event in self.items("USER#", "EVENT#") {
+            let kind = text(&event.attributes["type"]);
+            for consumer in consumers(&kind) {
+                if !done.contains(&(event.sk.clone(), format!("CONSUMER#{consumer}"))) {
+                    open.push((text(&event.attributes["id"]), *consumer));
+                }
+            }
+        }
+        open
+    }
+}
+
+/// Who is told of events of this type.
+fn consumers(kind: &str) -> &'static [&'static str] {
+    let subscription = APP.subscriptions.iter().find(|subscription| subscription.event == kind);
+    subscription.unwrap_or_else(|| panic!("nobody decided who is told of {kind}")).consumers
+}
+
+/// Ids of the events in dead-letter queues.
+async fn dead_events(platform: &Platform) -> BTreeSet<String> {
+    let letters = platform.console.dead_letters().await;
+    let mut ids = BTreeSet::new();
+    for letter in letters {
+        let body = letter.body.as_str().map_or_else(|| letter.body.to_string(), str::to_owned);
+        let found = body.match_indices("evt_").filter_map(|(start, _)| body.get(start..start + 36));
+        ids.extend(found.map(str::to_owned));
+    }
+    ids
+}
+
+/// How many mails of each subject went to this address.
+pub(crate) async fn subjects(platform: &Platform, address: &str) -> BTreeMap<String, usize> {
+    let mut subjects = BTreeMap::new();
+    for email in platform.inbox.to(address).await {
+        *subjects.entry(email.subject).or_default() += 1;
+    }
+    subjects
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
+}
