@@ -82,7 +82,10 @@ function plainNote(step, flow) {
     if (!step.function.cold) return "warm";
     return step.function.init_ms === null ? "cold start" : `cold start ${duration(step.function.init_ms)}`;
   }
-  if (step.status === "running") return "running";
+  if (step.status === "running") {
+    const waits = step.kind === "queue" || step.kind === "stream";
+    return [step.event, waits ? "not done yet" : "running"].filter(Boolean).join(" · ");
+  }
   if (step.kind === "http" && step.parent === null && flow.http_status !== null && !step.detail) {
     return httpStatus(flow.http_status);
   }
