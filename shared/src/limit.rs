@@ -42,8 +42,9 @@ pub const MAIL_BY_CLIENT: Limit = limit("mail.client", 30, HOUR);
 /// Password checks by one signed-in user: somebody at an unlocked screen guesses no faster.
 pub const PASSWORD_CHECK: Limit = limit("password_check", 10, Duration::from_secs(15 * MINUTES));
 
-/// Mails sent to one address, whatever asked for them.
-pub const MAIL_SENT_TO_ADDRESS: Limit = limit("mail_sent.address", 20, HOUR);
+/// Mails of one kind sent to one address, whatever asked for them. Each kind has its own, so that nobody
+/// can use up what warns an owner by asking for something else.
+pub const MAIL_SENT_TO_ADDRESS: Limit = limit("mail_sent.address", 10, HOUR);
 
 const fn limit(name: &'static str, max: u32, window: Duration) -> Limit {
     Limit { name, max, window }

@@ -191,10 +191,8 @@ mod tests {
             message("empty", ""),
         ]);
         let handle = |event: Envelope| async move {
-            match event.event {
-                Event::UserVerified {} => Ok(()),
-                _ => Err(std::io::Error::other("refused")),
-            }
+            let good = event.event == Event::UserVerified {};
+            good.then_some(()).ok_or_else(|| std::io::Error::other("refused"))
         };
         let response = handle_batch(batch, TIME, Arc::new(handle)).await;
         assert_eq!(failures(response), ["bad", "empty", "poison"]);
@@ -209,11 +207,11 @@ mod tests {
             event_message("good", Event::UserVerified {}, '3'),
         ]);
         let handle = |event: Envelope| async move {
-            match event.event {
-                Event::UserVerified {} => Ok::<_, std::io::Error>(()),
-                Event::UserRenamed {} => panic!("poison"),
-                _ => std::future::pending().await,
+            assert_ne!(event.event, Event::UserRenamed {}, "poison");
+            if event.event == (Event::PasswordResetRequested {}) {
+                std::future::pending::<()>().await;
             }
+            Ok::<_, std::io::Error>(())
         };
         let response = handle_batch(batch, Duration::from_millis(50), Arc::new(handle)).await;
         assert_eq!(failures(response), ["hangs", "panics"]);

@@ -156,10 +156,7 @@ impl Email {
         }
     }
 
-    /// Counts one more mail against the budgets (E4), or says that this address has had its share.
-    ///
-    /// An address has one for each kind of mail, so that nobody can use up what warns its owner by asking
-    /// for something else.
+    /// Counts one more mail against the budgets (E4), or says that this address has had its share of this kind.
     async fn take_budget(&self, plan: &Plan, now: Timestamp) -> Result<bool, Failure> {
         let taken = self.store.take(&MAIL_SENT_TO_ADDRESS, &address_key(plan), now).await;
         match taken {

@@ -105,7 +105,7 @@ fn classify(error: &SdkError<SendRawEmailError>) -> SendError {
                 SendError::Unknown(format!("{code}, status {status}"))
             }
         }
-        _ => SendError::Unknown("it could not be read".to_owned()),
+        SdkError::ResponseError(_) | _ => SendError::Unknown("it could not be read".to_owned()),
     }
 }
 

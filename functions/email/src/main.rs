@@ -10,7 +10,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_env()?;
     let store = Store::connect(&config.aws, config.table_name);
     let mailer = Mailer::new(&config.aws, &config.sender);
-    tokio::spawn(email::warm(store.clone(), mailer.clone()));
+    shared::aws::warm(email::warm(store.clone(), mailer.clone()));
     email::run(Email {
         store,
         mailer,

@@ -7,6 +7,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     shared::log::init();
     let config = Config::from_env()?;
     let bus = Bus::new(&config.aws, config.bus_name);
-    tokio::spawn(bus.clone().warm());
+    shared::aws::warm(bus.clone().warm());
     publisher::run(bus).await
 }
