@@ -1,6 +1,6 @@
-use axum::extract::FromRef;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_ssm::Client as Ssm;
+use axum::extract::FromRef;
 use shared::aws::Service;
 use shared::clock::{Clock, Random};
 use shared::http::{Authentication, Origin};

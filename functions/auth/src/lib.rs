@@ -22,6 +22,9 @@ pub use config::Config;
 pub use openapi::openapi;
 pub use parts::Auth;
 
+#[cfg(test)]
+mod tests;
+
 /// The routes.
 pub fn router(auth: Auth) -> Router {
     let routes = Router::new()

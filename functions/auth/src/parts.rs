@@ -1,8 +1,8 @@
 use std::fmt;
 
-use axum::extract::FromRef;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_ssm::Client as Ssm;
+use axum::extract::FromRef;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::aws::Service;
@@ -75,7 +75,12 @@ impl Auth {
 
     /// Counts a mail that is asked for. A client at its limit takes nothing from the address's: it could otherwise
     /// keep the owner from asking.
-    pub(crate) async fn take_mail(&self, client: &Client, to: &EmailKey, now: Timestamp) -> error::Result<()> {
+    pub(crate) async fn take_mail(
+        &self,
+        client: &Client,
+        to: &EmailKey,
+        now: Timestamp,
+    ) -> error::Result<()> {
         self.store.take(&MAIL_BY_CLIENT, &client.to_string(), now).await?;
         self.store.take(&MAIL_TO_ADDRESS, to.as_str(), now).await
     }
@@ -102,10 +107,12 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    pub(crate) const MAIL: Self = Self { detail: "We sent a mail to this address. Open the link in it to go on." };
+    pub(crate) const MAIL: Self =
+        Self { detail: "We sent a mail to this address. Open the link in it to go on." };
 
-    pub(crate) const MAIL_IF_KNOWN: Self =
-        Self { detail: "If this address can have such a mail, it is on its way. Open the link in it to go on." };
+    pub(crate) const MAIL_IF_KNOWN: Self = Self {
+        detail: "If this address can have such a mail, it is on its way. Open the link in it to go on.",
+    };
 }
 
 impl fmt::Debug for Accepted {

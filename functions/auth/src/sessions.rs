@@ -23,11 +23,7 @@ use crate::sign_in::session_cookies;
     (status = 401, description = "The session has ended; the cookies are removed",
         body = shared::http::ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub(crate) async fn refresh(
-    State(auth): State<Auth>,
-    _: SameOrigin,
-    headers: HeaderMap,
-) -> Result<Response> {
+pub(crate) async fn refresh(State(auth): State<Auth>, _: SameOrigin, headers: HeaderMap) -> Result<Response> {
     match refreshed(&auth, &headers).await {
         Ok(session) => {
             let cookies = AppendHeaders(session_cookies(&auth, &session).await?);

@@ -58,10 +58,8 @@ pub(crate) async fn sign_in(
         body.email.parse().map_err(|error| Error::field("email", format!("{error}")))?;
     let email = email.key();
     let device = known_device(&auth, &headers).await?;
-    let (attempt, user) = tokio::try_join!(
-        Attempt::count(&auth, &client, &email, &device),
-        auth.store.user_by_email(&email),
-    )?;
+    let (attempt, user) =
+        tokio::try_join!(Attempt::count(&auth, &client, &email, &device), auth.store.user_by_email(&email),)?;
     let owner = owner(&auth, user, &Password::presented(&body.password)).await;
     if let Err(Error::InvalidCredentials) = owner {
         return Err(Error::InvalidCredentials.into());
@@ -160,7 +158,11 @@ impl Attempt {
             let (limit, key) = (*limit, key.clone());
             async move {
                 if let Err(error) = auth.store.give_back(limit, &key, self.at).await {
-                    tracing::warn!(error = causes(&error), limit = limit.name, "an attempt was not given back");
+                    tracing::warn!(
+                        error = causes(&error),
+                        limit = limit.name,
+                        "an attempt was not given back"
+                    );
                 }
             }
         };
