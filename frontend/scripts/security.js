@@ -28,12 +28,11 @@ listen(password, {
     new_password: newPassword,
   },
   async submit({ current_password, new_password }) {
-    said.textContent = "";
+    said.hidden = true;
     await askAsUser("PUT", "/api/auth/password", { current_password, new_password });
     password.reset();
     find(password, "[name=new_password]", HTMLInputElement).dispatchEvent(new Event("input"));
-    said.textContent = "Password changed. Every other session has ended.";
-    said.hidden = false;
+    say("Password changed. Every other session has ended.", "done");
     await reloadSessions();
   },
 });
@@ -62,15 +61,14 @@ function sessionRow(session) {
 async function revoke(session, button) {
   if (!(await confirmed(session))) return;
   button.ariaBusy = "true";
-  said.hidden = false;
   try {
     await askAsUser("DELETE", `/api/auth/sessions/${encodeURIComponent(session.id)}`);
-    said.textContent = `The session on ${session.device} has ended.`;
+    say(`The session on ${session.device} has ended.`, "done");
     await reloadSessions();
     said.focus();
   } catch (error) {
     if (error instanceof SignedOut) return;
-    said.textContent = error instanceof Problem ? error.message : "Something went wrong on this page.";
+    say(error instanceof Problem ? error.message : "Something went wrong on this page.", "bad");
   } finally {
     button.ariaBusy = "false";
   }
@@ -84,4 +82,11 @@ function confirmed(session) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true });
   });
+}
+
+/** @param {string} text @param {"done" | "bad"} how */
+function say(text, how) {
+  said.className = `note ${how}`;
+  said.hidden = false;
+  said.textContent = text;
 }

@@ -43,6 +43,9 @@ export function view(name, load, fillIn) {
   async function retry() {
     removeReport();
     show(element, "loading");
+    // The button that was pressed is gone: reading goes on here.
+    element.tabIndex = -1;
+    element.focus({ preventScroll: true });
     await run();
   }
 

@@ -34,19 +34,12 @@ pub(crate) fn gather() -> Result<Assets, Error> {
             });
         }
     }
-    let digest: String = hash.finalize()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest: String = hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     let folder = format!("/assets/{digest}");
     for file in &mut files {
         file.path = format!("{folder}/{}", file.path);
     }
-    Ok(Assets {
-        folder,
-        files,
-        scripts,
-    })
+    Ok(Assets { folder, files, scripts })
 }
 
 pub(crate) fn content_type(path: &Path) -> Result<&'static str, Error> {

@@ -11,11 +11,7 @@ pub(crate) struct Scripts {
 
 impl Scripts {
     pub(crate) fn add(&mut self, name: String, source: &str) {
-        let imports = source
-            .lines()
-            .filter_map(imported)
-            .map(str::to_owned)
-            .collect();
+        let imports = source.lines().filter_map(imported).map(str::to_owned).collect();
         self.imports.insert(name, imports);
     }
 
@@ -52,18 +48,9 @@ mod tests {
     #[test]
     fn imports_are_followed_and_named_once() {
         let mut scripts = Scripts::default();
-        scripts.add(
-            "page.js".into(),
-            "import { a } from \"./a.js\";\nimport \"./b.js\";\n",
-        );
-        scripts.add(
-            "a.js".into(),
-            "import {\n  one,\n  two,\n} from \"./b.js\";\n",
-        );
-        scripts.add(
-            "b.js".into(),
-            "import { a } from \"./a.js\";\nconst x = \"./no.js\";\n",
-        );
+        scripts.add("page.js".into(), "import { a } from \"./a.js\";\nimport \"./b.js\";\n");
+        scripts.add("a.js".into(), "import {\n  one,\n  two,\n} from \"./b.js\";\n");
+        scripts.add("b.js".into(), "import { a } from \"./a.js\";\nconst x = \"./no.js\";\n");
         assert_eq!(scripts.reached_from("page.js"), ["a.js", "b.js"]);
         assert!(scripts.reached_from("none.js").is_empty());
     }

@@ -44,22 +44,14 @@ pub fn render(options: &Options) -> Result<Site, Error> {
     templates.add_global("console", options.console);
     templates.add_global("assets", Value::from_safe_string(assets.folder.clone()));
     let scripts = assets.scripts;
-    templates.add_function("imports", move |script: String| {
-        scripts.reached_from(&script)
-    });
+    templates.add_function("imports", move |script: String| scripts.reached_from(&script));
 
     for shell in sources::read_folder("shells")? {
         let source = shell.text()?;
-        templates
-            .add_template_owned(shell.name, source)
-            .map_err(Error::template)?;
+        templates.add_template_owned(shell.name, source).map_err(Error::template)?;
     }
 
-    let mut site = Site {
-        files: assets.files,
-        assets: assets.folder,
-        templates,
-    };
+    let mut site = Site { files: assets.files, assets: assets.folder, templates };
     for page in sources::read_folder("pages")? {
         let path = served_at(&page.name);
         let file = format!("pages/{}", page.name);
@@ -89,11 +81,7 @@ pub fn render(options: &Options) -> Result<Site, Error> {
 /// # Errors
 ///
 /// A template that is wrong; it says in which line.
-pub fn render_page(
-    site: &Site,
-    template_source: &str,
-    context: impl Into<Value>,
-) -> Result<String, Error> {
+pub fn render_page(site: &Site, template_source: &str, context: impl Into<Value>) -> Result<String, Error> {
     site.render_source("page.html", template_source, context)
 }
 
@@ -143,19 +131,11 @@ impl Site {
     /// If `pages/404.html` was removed.
     #[must_use]
     pub fn not_found(&self) -> &File {
-        self.get("/404")
-            .expect("pages/404.html is part of the site")
+        self.get("/404").expect("pages/404.html is part of the site")
     }
 
-    fn render_source(
-        &self,
-        name: &str,
-        source: &str,
-        context: impl Into<Value>,
-    ) -> Result<String, Error> {
-        self.templates
-            .render_named_str(name, source, context)
-            .map_err(Error::template)
+    fn render_source(&self, name: &str, source: &str, context: impl Into<Value>) -> Result<String, Error> {
+        self.templates.render_named_str(name, source, context).map_err(Error::template)
     }
 }
 

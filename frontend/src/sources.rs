@@ -27,10 +27,7 @@ pub fn sources() -> Result<Vec<Source>, Error> {
         for path in files(&root().join(folder))? {
             let modified = fs::metadata(&path)
                 .and_then(|metadata| metadata.modified())
-                .map_err(|source| Error::Read {
-                    path: path.clone(),
-                    source,
-                })?;
+                .map_err(|source| Error::Read { path: path.clone(), source })?;
             sources.push(Source { path, modified });
         }
     }
@@ -57,30 +54,20 @@ pub(crate) fn read_folder(folder: &str) -> Result<Vec<Contents>, Error> {
     files(&folder)?
         .into_iter()
         .map(|path| {
-            let body = fs::read(&path).map_err(|source| Error::Read {
-                path: path.clone(),
-                source,
-            })?;
+            let body = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
             let parts: Vec<_> = path
                 .strip_prefix(&folder)
                 .unwrap_or(&path)
                 .components()
                 .map(|part| part.as_os_str().to_string_lossy())
                 .collect();
-            Ok(Contents {
-                name: parts.join("/"),
-                path,
-                body,
-            })
+            Ok(Contents { name: parts.join("/"), path, body })
         })
         .collect()
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let unreadable = |source| Error::Read { path: folder.to_owned(), source };
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
