@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::event_source::{self, Invoke};
 use crate::flows::{Flows, Step, StepKind, TraceContext};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::queue::{DeadLetter, DeadLetterReport, Origin, Queues};
 use crate::runtime::{InvokeError, Runtime};
 use crate::table::{self, Table, answer, request};
@@ -64,15 +64,20 @@ async fn deliver(
     let Some((consumer, trigger)) = table.app().functions.iter().find_map(triggered) else { return };
     let mut source =
         Source { table, functions, queues, journal, flows, stop, consumer, trigger, unsaved: 0 };
-    let Some(mut position) = source.retried(Source::checkpoint).await else { return };
+    let mut position = loop {
+        match source.checkpoint().await {
+            Ok(position) => break position,
+            Err(error) => source.pause(&error).await,
+        }
+        if source.stopped() {
+            return;
+        }
+    };
     while !source.stopped() {
         match source.read(position.clone()).await {
             Ok(page) if page.is_empty() => source.wait_for_a_write().await,
             Ok(page) => position = source.deliver_page(page, position).await,
-            Err(error) => {
-                tracing::error!("The table's stream cannot be read: {error}");
-                source.wait(PAUSE).await;
-            }
+            Err(error) => source.pause(&error).await,
         }
     }
 }
@@ -191,14 +196,18 @@ impl<I: Invoke> Source<I> {
     /// platform stops before that is done.
     async fn settle(&mut self, reached: Option<String>, letter: Option<DeadLetter>) -> bool {
         self.unsaved = 0;
-        let save = async |source: &Self| source.save(reached.clone(), letter.clone()).await;
-        let saved = self.retried(save).await;
-        match saved {
-            Some(Some(letter)) => self.queues.kept(&letter),
-            Some(None) => {}
-            None => return false,
+        loop {
+            match self.save(reached.clone(), letter.clone()).await {
+                Ok(letter) => {
+                    letter.iter().for_each(|letter| self.queues.kept(letter));
+                    return true;
+                }
+                Err(error) => self.pause(&error).await,
+            }
+            if self.stopped() {
+                return false;
+            }
         }
-        true
     }
 
     /// Saves the checkpoint now and then, as nothing is lost by reading such records again.
@@ -257,21 +266,21 @@ impl<I: Invoke> Source<I> {
         }
     }
 
-    async fn checkpoint(&self) -> Result<Option<String>, String> {
+    async fn checkpoint(&self) -> Result<Option<String>, journal::Error> {
         let consumer = self.consumer;
         let stream_arn = self.table.stream_arn().to_owned();
         let find = "SELECT sequence_number FROM checkpoints WHERE consumer = ?1 AND stream_arn = ?2";
         let found = self.journal.read(move |connection| {
             connection.query_row(find, [consumer, &stream_arn], |row| row.get(0)).optional()
         });
-        found.await.map(Option::flatten).map_err(|error| error.to_string())
+        found.await.map(Option::flatten)
     }
 
     async fn save(
         &self,
         reached: Option<String>,
         letter: Option<DeadLetter>,
-    ) -> Result<Option<DeadLetterReport>, String> {
+    ) -> Result<Option<DeadLetterReport>, journal::Error> {
         let consumer = self.consumer;
         let stream_arn = self.table.stream_arn().to_owned();
         let save = move |transaction: &Transaction<'_>| {
@@ -280,7 +289,7 @@ impl<I: Invoke> Source<I> {
             transaction.prepare_cached(upsert)?.execute(params![consumer, stream_arn, reached])?;
             letter.map(|letter| Queues::keep(transaction, &letter)).transpose()
         };
-        self.journal.write(save).await.map_err(|error| error.to_string())
+        self.journal.write(save).await
     }
 
     async fn read(&self, after: Option<String>) -> Result<Vec<Record>, table::Error> {
@@ -306,23 +315,9 @@ impl<I: Invoke> Source<I> {
             .await
     }
 
-    /// Runs `work` until it succeeds, or the platform stops.
-    async fn retried<T, E: std::fmt::Display>(
-        &self,
-        work: impl AsyncFn(&Self) -> Result<T, E>,
-    ) -> Option<T> {
-        loop {
-            match work(self).await {
-                Ok(done) => return Some(done),
-                Err(error) => {
-                    tracing::error!(consumer = self.consumer, "{error}");
-                    self.wait(PAUSE).await;
-                    if self.stopped() {
-                        return None;
-                    }
-                }
-            }
-        }
+    async fn pause(&self, error: &impl std::fmt::Display) {
+        tracing::error!(consumer = self.consumer, "the stream cannot go on: {error}");
+        self.wait(PAUSE).await;
     }
 
     async fn wait_for_a_write(&self) {

@@ -1,0 +1,85 @@
+//! The developer's console under `/_local`: its JSON, its live feed and its pages.
+//!
+//! It tells everything and can change much, so it answers only to the names of this machine (a
+//! stranger's page cannot reach it by a name of its own), and takes writes only from its own
+//! pages or from programs.
+
+mod api;
+mod guard;
+mod live;
+mod pages;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use axum::{Router, middleware};
+use infra_model::App;
+
+use crate::events::Events;
+use crate::faults::Faults;
+use crate::flows::Flows;
+use crate::gateway::Pages;
+use crate::mail::Inbox;
+use crate::queue::Queues;
+use crate::runtime::Runtime;
+use crate::table::Table;
+
+/// What the console shows.
+#[derive(Clone)]
+pub struct Parts {
+    /// The app.
+    pub app: &'static App,
+    /// Its flows.
+    pub flows: Flows,
+    /// The live feed.
+    pub events: Events,
+    /// Its functions.
+    pub runtime: Runtime,
+    /// Its queues and dead letters.
+    pub queues: Queues,
+    /// Its mail.
+    pub inbox: Inbox,
+    /// Its table.
+    pub table: Table,
+    /// The settings that can be changed.
+    pub faults: Faults,
+    /// The site, whose shells the console's pages use.
+    pub pages: Pages,
+}
+
+/// Everything under `/_local`.
+pub fn router(parts: Parts) -> Router {
+    let payload_bytes = parts.app.limits.payload_bytes;
+    let console = Router::new()
+        .route("/_local", get(pages::flows))
+        .route("/_local/", get(pages::flows))
+        .route("/_local/ui/{page}", get(pages::page))
+        .route("/_local/assets/{*path}", get(pages::asset))
+        .route("/_local/events", get(live::events))
+        .route("/_local/summary", get(api::summary))
+        .route("/_local/flows", get(api::flows))
+        .route("/_local/flows/{trace}", get(api::flow))
+        .route("/_local/emails", get(api::emails))
+        .route("/_local/emails/{id}", get(api::email))
+        .route("/_local/emails/{id}/html", get(pages::email_html))
+        .route("/_local/functions", get(api::functions))
+        .route("/_local/functions/{name}/logs", get(api::logs))
+        .route("/_local/functions/{name}/invoke", post(api::invoke))
+        .route("/_local/queues", get(api::queues))
+        .route("/_local/dead-letters", get(api::dead_letters))
+        .route("/_local/dead-letters/{id}", delete(api::discard))
+        .route("/_local/dead-letters/{id}/redrive", post(api::redrive))
+        .route("/_local/table", get(api::table))
+        .route("/_local/settings", get(api::settings).put(api::change_settings))
+        .route("/_local/{*rest}", get(pages::not_found))
+        .method_not_allowed_fallback(problem::method_not_allowed);
+    console
+        .layer(middleware::from_fn(guard::only_from_here))
+        .layer(DefaultBodyLimit::max(payload_bytes))
+        .with_state(Arc::new(parts))
+}
+
+#[cfg(test)]
+mod tests;
