@@ -14,7 +14,14 @@ const STAMP: &str = ".functions-built";
 
 /// What `cargo run` tells the program that it runs. A cargo below it must not see these: some
 /// build scripts watch them, and would build everything anew each time.
-const VARIABLES_OF_CARGO_RUN: &[&str] = &["CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PRIMARY_PACKAGE", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
+const VARIABLES_OF_CARGO_RUN: &[&str] = &[
+    "CARGO",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PRIMARY_PACKAGE",
+    "LD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+];
 
 /// Why there are no binaries to run.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +64,7 @@ pub fn default_folder() -> Result<PathBuf, Error> {
 /// If one is missing.
 pub fn check(app: &App, folder: &Path) -> Result<(), Error> {
     match app.functions.iter().find(|function| !folder.join(function.name).is_file()) {
-        Some(function) => {
-            Err(Error::Missing { function: function.name, folder: folder.to_owned() })
-        }
+        Some(function) => Err(Error::Missing { function: function.name, folder: folder.to_owned() }),
         None => Ok(()),
     }
 }
@@ -86,7 +91,9 @@ pub fn build(app: &App, folder: &Path) -> Result<(), Error> {
         command.arg("--profile").arg(profile);
     }
     for function in app.functions {
-        command.args(["--package", function.name, "--bin", function.name]);
+        // By binary, not by package: packages chosen one by one would have features of their own, and every
+        // dependency would be compiled once for each choice.
+        command.args(["--bin", function.name]);
     }
     for (name, _) in std::env::vars_os() {
         let named = name.to_string_lossy();
@@ -134,8 +141,7 @@ fn modified(path: &Path) -> io::Result<SystemTime> {
 /// The paths after the colon of a makefile's rule; a space in one is escaped.
 fn dependencies(noted: &str) -> impl Iterator<Item = PathBuf> {
     let paths = noted.split_once(": ").map_or("", |(_, paths)| paths).replace("\\ ", "\0");
-    let paths: Vec<_> =
-        paths.split_whitespace().map(|path| path.replace('\0', " ").into()).collect();
+    let paths: Vec<_> = paths.split_whitespace().map(|path| path.replace('\0', " ").into()).collect();
     paths.into_iter()
 }
 

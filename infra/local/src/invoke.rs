@@ -18,7 +18,7 @@ use infra_model::App;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::flows::{FunctionRun, Flows, TraceContext};
+use crate::flows::{Flows, FunctionRun, TraceContext};
 use crate::runtime::{InvokeError, Outcome, Runtime};
 
 /// Lambda's limit of an asynchronous event.
@@ -36,9 +36,11 @@ struct Lambda {
 
 /// The API's one path.
 pub fn router(app: &'static App, runtime: Runtime, flows: Flows) -> Router {
-    Router::new()
-        .route("/2015-03-31/functions/{function}/invocations", post(invoke))
-        .with_state(Lambda { app, runtime, flows })
+    Router::new().route("/2015-03-31/functions/{function}/invocations", post(invoke)).with_state(Lambda {
+        app,
+        runtime,
+        flows,
+    })
 }
 
 async fn invoke(
@@ -52,12 +54,7 @@ async fn invoke(
 }
 
 impl Lambda {
-    async fn invoke(
-        &self,
-        function: &str,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Response, Refusal> {
+    async fn invoke(&self, function: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
         if is_cross_site(headers) {
             return Err(Refusal::CrossSite);
         }
@@ -113,9 +110,7 @@ impl Lambda {
         if failed {
             headers.insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
         }
-        if wants_log
-            && let Ok(log) = HeaderValue::try_from(self.log_tail(function, &request_id, run))
-        {
+        if wants_log && let Ok(log) = HeaderValue::try_from(self.log_tail(function, &request_id, run)) {
             headers.insert("x-amz-log-result", log);
         }
         Ok(response)
@@ -172,18 +167,11 @@ fn trace(headers: &HeaderMap) -> TraceContext {
         .unwrap_or_else(TraceContext::new_root)
 }
 
-fn with_headers(
-    status: StatusCode,
-    payload: Bytes,
-    request_id: &str,
-    trace: &TraceContext,
-) -> Response {
+fn with_headers(status: StatusCode, payload: Bytes, request_id: &str, trace: &TraceContext) -> Response {
     let mut response = (status, payload).into_response();
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    for (name, value) in
-        [("x-amzn-requestid", request_id), ("x-amzn-trace-id", &trace.to_xray())]
-    {
+    for (name, value) in [("x-amzn-requestid", request_id), ("x-amzn-trace-id", &trace.to_xray())] {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
@@ -229,9 +217,7 @@ impl IntoResponse for Refusal {
                 "ResourceNotFoundException",
                 format!("Function not found: {function}"),
             ),
-            Self::Invalid(message) => {
-                (StatusCode::BAD_REQUEST, "InvalidParameterValueException", message)
-            }
+            Self::Invalid(message) => (StatusCode::BAD_REQUEST, "InvalidParameterValueException", message),
             Self::NotJson(error) => (
                 StatusCode::BAD_REQUEST,
                 "InvalidRequestContentException",
@@ -242,11 +228,9 @@ impl IntoResponse for Refusal {
                 "RequestTooLargeException",
                 format!("Request must be smaller than {limit} bytes for the InvokeFunction operation"),
             ),
-            Self::Throttled => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequestsException",
-                "Rate Exceeded.".to_owned(),
-            ),
+            Self::Throttled => {
+                (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Rate Exceeded.".to_owned())
+            }
         };
         let body = ErrorBody {
             r#type: "User",

@@ -99,8 +99,7 @@ impl Parameters {
     fn get(&self, caller: Option<&Caller>, request: &GetParameter) -> Result<Described, Refusal> {
         let found = self.find(&request.name);
         let Some(caller) = caller else {
-            let not_found =
-                Refusal { error_type: "ParameterNotFound", message: request.name.clone() };
+            let not_found = Refusal { error_type: "ParameterNotFound", message: request.name.clone() };
             return found.map(|found| self.describe(found, request.decrypted())).ok_or(not_found);
         };
         let granted = found.is_some_and(|parameter| {
@@ -230,7 +229,9 @@ impl Refusal {
         let what = format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}");
         Self {
             error_type: "AccessDeniedException",
-            message: format!("User: {who} is not authorized to perform: ssm:GetParameter on resource: {what} because no identity-based policy allows the ssm:GetParameter action"),
+            message: format!(
+                "User: {who} is not authorized to perform: ssm:GetParameter on resource: {what} because no identity-based policy allows the ssm:GetParameter action"
+            ),
         }
     }
 }
@@ -290,8 +291,7 @@ impl SigningKey {
         getrandom::fill(&mut seed).map_err(|error| Error::Key(error.to_string()))?;
         let pkcs8 = [&ED25519_PKCS8_PREFIX[..], &seed[..]].concat();
         let key = |error: jsonwebtoken::errors::Error| Error::Key(error.to_string());
-        let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_der(&pkcs8), Algorithm::EdDSA)
-            .map_err(key)?;
+        let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_der(&pkcs8), Algorithm::EdDSA).map_err(key)?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(key)?;
         let jwk = serde_json::to_value(&jwk).map_err(|error| Error::Key(error.to_string()))?;
         let x = jwk["x"].as_str().ok_or_else(|| Error::Key("it has no public half".to_owned()))?;
@@ -313,12 +313,8 @@ fn keep_secret(path: &Path, contents: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let unfinished = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     file.write_all(contents)?;
     file.sync_all()?;
     fs::rename(unfinished, path)
@@ -345,29 +341,26 @@ mod tests {
         let first = Parameters::open(&APP, directory.path()).unwrap();
         let again = Parameters::open(&APP, directory.path()).unwrap();
         assert_eq!(first.values[0].value, again.values[0].value);
-        let mode = |path: &str| {
-            fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o777
-        };
+        let mode =
+            |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!([mode("keys"), mode("keys/signing-keys.json")], [0o700, 0o600]);
 
         let private: SigningKeys = serde_json::from_str(&first.values[0].value).unwrap();
         let public = &first.values[1].value;
         assert!(!public.contains("\"d\""));
         let seed = URL_SAFE_NO_PAD.decode(private.keys[0].d.as_ref().unwrap()).unwrap();
-        let signer =
-            EncodingKey::from_ed_der(&[&ED25519_PKCS8_PREFIX[..], &seed[..]].concat());
-        let token =
-            jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &json!({ "exp": 4_000_000_000_u64 }), &signer)
-                .unwrap();
+        let signer = EncodingKey::from_ed_der(&[&ED25519_PKCS8_PREFIX[..], &seed[..]].concat());
+        let token = jsonwebtoken::encode(
+            &Header::new(Algorithm::EdDSA),
+            &json!({ "exp": 4_000_000_000_u64 }),
+            &signer,
+        )
+        .unwrap();
         let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_str(public).unwrap();
         let jwk = jwks.find(&private.keys[0].kid).unwrap();
         let verifier = DecodingKey::from_jwk(jwk).unwrap();
-        jsonwebtoken::decode::<serde_json::Value>(
-            &token,
-            &verifier,
-            &Validation::new(Algorithm::EdDSA),
-        )
-        .unwrap();
+        jsonwebtoken::decode::<serde_json::Value>(&token, &verifier, &Validation::new(Algorithm::EdDSA))
+            .unwrap();
     }
 
     #[test]
@@ -389,10 +382,7 @@ mod tests {
                 instance: String::new(),
                 running: Vec::new(),
             };
-            let request = GetParameter {
-                name: parameter_name(&APP, name),
-                with_decryption: Some(decrypted),
-            };
+            let request = GetParameter { name: parameter_name(&APP, name), with_decryption: Some(decrypted) };
             parameters.get(Some(&caller), &request).map_err(|refusal| refusal.error_type)
         };
         let keys = as_function("auth", "auth/signing-keys", true).ok().unwrap();

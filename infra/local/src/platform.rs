@@ -5,25 +5,27 @@ mod address;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::Router;
 use infra_model::{APP, App};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::bus;
+use crate::console;
 use crate::data_dir::{self, DataDir};
 use crate::events::Events;
 use crate::faults::{Faults, InvalidSetting};
 use crate::flows::Flows;
 use crate::functions;
 use crate::gateway::{Gateway, Pages};
+use crate::invoke;
 use crate::journal::{self, Journal};
+use crate::mail::{self, Inbox};
 use crate::parameters::{self, Parameters};
 use crate::queue::{self, DeadLetter, Origin, Queues};
-use crate::runtime::{
-    Endpoints, Environment, FailedInvocation, Options, Runtime, display_name,
-};
+use crate::runtime::{Endpoints, Environment, FailedInvocation, Options, Runtime, display_name};
 use crate::settings::Settings;
+use crate::stream;
 use crate::table::{self, Table};
 use address::{Front, Service};
 
@@ -119,8 +121,8 @@ impl Platform {
         let flows = Flows::new(events.clone());
         let queues = Queues::open(app, journal.clone(), flows.clone(), events.clone());
         let queues = queues.await.map_err(unusable)?;
-        let table = Table::open(app, path)
-            .map_err(|source| Error::Table { path: path.to_owned(), source })?;
+        let table =
+            Table::open(app, path).map_err(|source| Error::Table { path: path.to_owned(), source })?;
         let parameters = Parameters::open(app, path)?;
 
         let [dynamodb, ses, eventbridge, ssm] = Service::bind_all().await?;
@@ -143,20 +145,46 @@ impl Platform {
         };
         let letters = queues.clone();
         let on_failure = move |failed| bury(letters.clone(), failed);
-        let runtime = Runtime::new(options, flows.clone(), &events, on_failure)
-            .map_err(Error::Runtime)?;
+        let runtime = Runtime::new(options, flows.clone(), &events, on_failure).map_err(Error::Runtime)?;
 
         let mut services = JoinSet::new();
-        dynamodb.serve(&mut services, table::router(table.clone(), runtime.clone(), flows.clone(), faults.clone()));
+        let inbox = Inbox::new(journal.clone(), events.clone());
+        dynamodb.serve(
+            &mut services,
+            table::router(table.clone(), runtime.clone(), flows.clone(), faults.clone()),
+        );
+        ses.serve(
+            &mut services,
+            mail::router(app, inbox.clone(), runtime.clone(), flows.clone(), faults.clone()),
+        );
+        eventbridge.serve(&mut services, bus::router(app, queues.clone(), runtime.clone(), flows.clone()));
         ssm.serve(&mut services, parameters.router(runtime.clone()));
 
         let stop = watch::Sender::new(false);
         let mut sources = JoinSet::new();
+        sources.spawn(stream::run(
+            table.clone(),
+            runtime.clone(),
+            queues.clone(),
+            journal,
+            flows.clone(),
+            stop.subscribe(),
+        ));
         sources.spawn(queue::run(app, queues.clone(), runtime.clone(), faults.clone(), stop.subscribe()));
 
         let pages = Pages::new(display_name(app.name));
-        let others = Router::new()
-            .merge(crate::invoke::router(app, runtime.clone(), flows.clone()));
+        let console = console::router(console::Parts {
+            app,
+            flows: flows.clone(),
+            events,
+            runtime: runtime.clone(),
+            queues,
+            inbox,
+            table: table.clone(),
+            faults,
+            pages: pages.clone(),
+        });
+        let others = console.merge(invoke::router(app, runtime.clone(), flows.clone()));
         let gateway = Gateway::new(app, runtime.clone(), flows, pages);
         let about = About { origin: front.origin(), pid: std::process::id(), endpoints };
         let front = front.serve(gateway.router(others), &stop);
@@ -194,10 +222,8 @@ impl Platform {
         };
         let _ = tokio::time::timeout(DRAIN, finished).await;
         // Streams to the console never end by themselves.
-        let _ = tokio::time::timeout(LAST_WORDS, async {
-            while self.front.join_next().await.is_some() {}
-        })
-        .await;
+        let _ =
+            tokio::time::timeout(LAST_WORDS, async { while self.front.join_next().await.is_some() {} }).await;
         self.front.shutdown().await;
         self.runtime.stop().await;
         self.services.shutdown().await;

@@ -108,8 +108,8 @@ impl Settings {
 }
 
 fn read(path: &Path) -> Result<faults::Settings, Error> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     serde_json::from_str(&text)
         .map_err(|error| Error::Wrong { path: path.to_owned(), reason: error.to_string() })
 }
@@ -137,8 +137,7 @@ mod tests {
         let path = directory.path().join("settings.json");
         fs::write(&path, r#"{"faults":{"table":{"throttle":0.5}}}"#).unwrap();
         let path_text = path.to_str().unwrap();
-        let arguments =
-            Arguments::try_parse_from(["cargo local", "--settings", path_text]).unwrap();
+        let arguments = Arguments::try_parse_from(["cargo local", "--settings", path_text]).unwrap();
         let settings = Settings::from_arguments(&arguments, PathBuf::new()).unwrap();
         assert!((settings.changeable.faults.table.throttle - 0.5).abs() < f64::EPSILON);
         fs::write(&path, r#"{"fault":{}}"#).unwrap();

@@ -103,8 +103,9 @@ impl Gateway {
                 reason: format!("no answer within {gateway_timeout_seconds} seconds"),
             })?
             .map_err(|error| Problem::of(function, &error))?;
-        let response = payload::response(&parts.method, &answer).map_err(|reason| {
-            Problem::BadGateway { function, reason: format!("not a response: {reason}") }
+        let response = payload::response(&parts.method, &answer).map_err(|reason| Problem::BadGateway {
+            function,
+            reason: format!("not a response: {reason}"),
         })?;
         Ok(response.map(Body::from))
     }
@@ -147,11 +148,7 @@ async fn page(State(gateway): State<Gateway>, request: Request) -> Response {
 }
 
 /// The whole body, unless it is larger than the gateway takes.
-async fn read(
-    parts: &http::request::Parts,
-    body: Body,
-    limit: usize,
-) -> Result<bytes::Bytes, Problem> {
+async fn read(parts: &http::request::Parts, body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(Problem::BodyTooLarge);

@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, TRANSFER_ENCODING,
-    USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -39,9 +38,8 @@ pub(super) fn event(request: &Parts, body: &[u8], received: Received<'_>) -> Vec
     let query = uri.query().unwrap_or_default();
     let peer = received.peer.ip().to_canonical();
     let headers = forwarded_headers(&request.headers, &received, &peer.to_string());
-    let text = |name: &HeaderName| {
-        request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
-    };
+    let text =
+        |name: &HeaderName| request.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let domain = text(&HOST).or(uri.host().map(Cow::from)).unwrap_or_default();
     let (body, is_base64_encoded) = encoded(text(&CONTENT_TYPE).as_deref(), body);
     let event = Event {
@@ -52,9 +50,11 @@ pub(super) fn event(request: &Parts, body: &[u8], received: Received<'_>) -> Vec
         cookies: cookies(&request.headers),
         headers: Map(headers),
         query_string_parameters: Map(query_parameters(query)),
-        path_parameters: Map(
-            received.parameters.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-        ),
+        path_parameters: Map(received
+            .parameters
+            .into_iter()
+            .map(|(name, value)| (name.into(), value))
+            .collect()),
         request_context: Context {
             account_id: ACCOUNT,
             api_id: "local",
@@ -257,15 +257,11 @@ fn encoded<'a>(content_type: Option<&str>, body: &'a [u8]) -> (Option<Cow<'a, st
 }
 
 fn is_text(content_type: &str) -> bool {
-    let media_type =
-        content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type.starts_with("text/")
         || media_type.ends_with("+json")
         || media_type.ends_with("+xml")
-        || matches!(
-            media_type.as_str(),
-            "application/json" | "application/xml" | "application/javascript"
-        )
+        || matches!(media_type.as_str(), "application/json" | "application/xml" | "application/javascript")
 }
 
 /// What a function's answer is, at a first look.
@@ -363,8 +359,7 @@ impl Answer {
             }
         }
         for cookie in self.cookies.unwrap_or_default() {
-            let value = HeaderValue::try_from(cookie)
-                .map_err(|_| "a cookie cannot be sent".to_owned())?;
+            let value = HeaderValue::try_from(cookie).map_err(|_| "a cookie cannot be sent".to_owned())?;
             headers.append(SET_COOKIE, value);
         }
         if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
@@ -396,9 +391,7 @@ fn status_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StatusCode,
 }
 
 /// Header values: text, numbers and truth values. A name may be repeated.
-fn header_values<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<(String, String)>, D::Error> {
+fn header_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Value {
@@ -443,4 +436,219 @@ fn inferred(body: Vec<u8>) -> Response<Vec<u8>> {
     let content_type = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use lambda_http::RequestExt;
+    use lambda_http::request::from_str;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event_of(request: Request<&[u8]>) -> Vec<u8> {
+        let (parts, body) = request.into_parts();
+        let received = Received {
+            request_id: "JKJaXmPLvHcESHA=",
+            route_key: "ANY /api/{proxy+}",
+            parameters: vec![("proxy", "me".to_owned())],
+            peer: "[::ffff:10.0.0.7]:50000".parse().unwrap(),
+            trace_header: "Root=1-a-b".to_owned(),
+            at: "2020-03-12T19:03:58Z".parse().unwrap(),
+        };
+        event(&parts, body, received)
+    }
+
+    fn json_of(request: Request<&[u8]>) -> Value {
+        serde_json::from_slice(&event_of(request)).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_an_event_of_version_2() {
+        let request = Request::post("/api/me?a=1&b=x%20y&a=2&flag")
+            .header("Host", "localhost:3000")
+            .header("Content-Type", "application/json")
+            .header("X-Many", "one")
+            .header("X-Many", "two")
+            .header("Cookie", "a=1; b=2")
+            .header("Cookie", "c=3")
+            .header("Connection", "close, X-Secret-Hop")
+            .header("X-Secret-Hop", "1")
+            .header("Transfer-Encoding", "chunked")
+            .header("User-Agent", "test")
+            .header("X-Amzn-Trace-Id", "Root=forged")
+            .body(&b"{\"a\":\"\xc3\xa4\"}"[..]);
+        assert_eq!(
+            json_of(request.unwrap()),
+            json!({
+                "version": "2.0",
+                "routeKey": "ANY /api/{proxy+}",
+                "rawPath": "/api/me",
+                "rawQueryString": "a=1&b=x%20y&a=2&flag",
+                "cookies": ["a=1", "b=2", "c=3"],
+                "headers": {
+                    "host": "localhost:3000",
+                    "content-type": "application/json",
+                    "x-many": "one,two",
+                    "user-agent": "test",
+                    "x-forwarded-for": "10.0.0.7",
+                    "x-forwarded-port": "3000",
+                    "x-forwarded-proto": "http",
+                    "x-amzn-trace-id": "Root=1-a-b",
+                },
+                "queryStringParameters": { "a": "1,2", "b": "x y", "flag": "" },
+                "pathParameters": { "proxy": "me" },
+                "requestContext": {
+                    "accountId": "000000000000",
+                    "apiId": "local",
+                    "domainName": "localhost:3000",
+                    "domainPrefix": "localhost:3000",
+                    "http": {
+                        "method": "POST",
+                        "path": "/api/me",
+                        "protocol": "HTTP/1.1",
+                        "sourceIp": "10.0.0.7",
+                        "userAgent": "test",
+                    },
+                    "requestId": "JKJaXmPLvHcESHA=",
+                    "routeKey": "ANY /api/{proxy+}",
+                    "stage": "$default",
+                    "time": "12/Mar/2020:19:03:58 +0000",
+                    "timeEpoch": 1_584_039_838_000_i64,
+                },
+                "body": "{\"a\":\"ä\"}",
+                "isBase64Encoded": false,
+            })
+        );
+    }
+
+    /// E3: whatever a client says of its address, the event has the peer's.
+    #[test]
+    fn e3_a_forged_address_stays_beside_the_true_one() {
+        let request = Request::get("/api/me").header("X-Forwarded-For", "1.2.3.4").body(&b""[..]);
+        let event = json_of(request.unwrap());
+        assert_eq!(event["requestContext"]["http"]["sourceIp"], "10.0.0.7");
+        assert_eq!(event["headers"]["x-forwarded-for"], "1.2.3.4, 10.0.0.7");
+    }
+
+    #[test]
+    fn a_body_that_is_not_text_is_sent_in_base64() {
+        for (content_type, body, expected, is_base64_encoded) in [
+            ("image/png", &b"hi"[..], "aGk=", true),
+            ("text/plain", b"hi", "hi", false),
+            ("application/problem+json", b"{}", "{}", false),
+            ("application/json", b"\xff", "/w==", true),
+        ] {
+            let request = Request::put("/api/me").header("Content-Type", content_type).body(body).unwrap();
+            let event = json_of(request);
+            assert_eq!(event["body"], expected, "{content_type}");
+            assert_eq!(event["isBase64Encoded"], is_base64_encoded, "{content_type}");
+        }
+    }
+
+    fn response_of(answer: &str) -> Response<Vec<u8>> {
+        response(&Method::GET, answer.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_a_response() {
+        let response = response_of(
+            r#"{"statusCode":201,"headers":{"X-A":"1","vary":"a","Vary":"b","n":7,"content-length":"999","connection":"close"},
+                "multiValueHeaders":{},"cookies":["a=1; HttpOnly","b=2"],"body":"/w==","isBase64Encoded":true}"#,
+        );
+        assert_eq!(response.status(), 201);
+        assert_eq!(response.body(), b"\xff");
+        let headers = response.headers();
+        let all =
+            |name: &str| headers.get_all(name).iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(all("x-a"), ["1"]);
+        assert_eq!(all("n"), ["7"]);
+        assert_eq!(all("vary"), ["a", "b"]);
+        assert_eq!(all("set-cookie"), ["a=1; HttpOnly", "b=2"]);
+        assert_eq!(all("content-type"), ["text/plain;charset=UTF-8"]);
+        assert!(all("content-length").is_empty() && all("connection").is_empty());
+    }
+
+    #[test]
+    fn an_answer_without_a_status_is_the_body() {
+        for (answer, body) in [
+            (r#"{"message":"hi"}"#, r#"{"message":"hi"}"#),
+            (r#""hi""#, "hi"),
+            ("[1, 2]", "[1, 2]"),
+            ("null", "null"),
+            ("1.5", "1.5"),
+        ] {
+            let response = response_of(answer);
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+            assert_eq!(response.body(), body.as_bytes(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_has_no_content_type() {
+        let response = response_of(r#"{"statusCode":"204","headers":null,"body":null,"cookies":null}"#);
+        assert_eq!(response.status(), 204);
+        assert!(response.headers().is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_response_is_refused() {
+        for answer in [
+            "",
+            "{",
+            r#"{"statusCode":99}"#,
+            r#"{"statusCode":101}"#,
+            r#"{"statusCode":"ok"}"#,
+            r#"{"statusCode":200,"body":{}}"#,
+            r#"{"statusCode":200,"headers":{"a b":"c"}}"#,
+            r#"{"statusCode":200,"headers":{"a":"b\nc: d"}}"#,
+            r#"{"statusCode":200,"cookies":["a=1\r\nset-cookie: b=2"]}"#,
+            r#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#,
+        ] {
+            assert!(response(&Method::GET, answer.as_bytes()).is_err(), "{answer}");
+        }
+    }
+
+    proptest! {
+        /// What a function's library reads from the event is what was sent.
+        #[test]
+        fn a_function_sees_the_request_that_was_sent(
+            path in "(/[a-zA-Z0-9._~%2-]{1,8}){1,4}",
+            parameters in proptest::collection::vec(("[a-z]{1,4}", "\\PC{0,6}"), 0..4),
+            header in "[ -~]{0,20}",
+            body in proptest::collection::vec(any::<u8>(), 0..64),
+            content_type in prop_oneof![Just("application/json"), Just("image/png"), Just("text/html; charset=utf-8")],
+        ) {
+            let path = path.replace('%', "%25");
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish();
+            let request = Request::post(format!("{path}?{query}"))
+                .header("host", "localhost:3000")
+                .header("x-any", header.trim())
+                .header("content-type", content_type)
+                .body(&*body)
+                .unwrap();
+            let event = String::from_utf8(event_of(request)).unwrap();
+            let seen = from_str(&event).unwrap();
+            prop_assert_eq!(seen.raw_http_path(), path);
+            prop_assert_eq!(seen.headers()["x-any"].to_str().unwrap(), header.trim());
+            prop_assert_eq!(seen.uri().query().unwrap_or_default(), query);
+            prop_assert_eq!(&**seen.body(), &*body);
+            for (name, _) in &parameters {
+                let sent: Vec<_> = parameters.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect();
+                let seen = seen.query_string_parameters();
+                prop_assert_eq!(seen.all(name).unwrap_or_default().join(","), sent.join(","));
+            }
+        }
+
+        /// Whatever a function answers, there is a response or a reason.
+        #[test]
+        fn no_answer_is_too_strange(answer in "\\PC{0,40}") {
+            let _ = response(&Method::GET, answer.as_bytes());
+            let nested = format!("{{\"statusCode\":200,\"body\":{}}}", json!(answer));
+            prop_assert_eq!(response_of(&nested).into_body(), answer.into_bytes());
+        }
+    }
 }

@@ -14,13 +14,21 @@ pub(super) enum Problem {
     UnreadableBody,
     BodyTooLarge,
     /// The route or the function has as many requests as it takes.
-    TooManyRequests { retry_after_seconds: u64 },
+    TooManyRequests {
+        retry_after_seconds: u64,
+    },
     /// No route takes the request.
     NotFound,
     /// The function failed, or its answer is none.
-    BadGateway { function: &'static str, reason: String },
+    BadGateway {
+        function: &'static str,
+        reason: String,
+    },
     /// The function took too long.
-    GatewayTimeout { function: &'static str, reason: String },
+    GatewayTimeout {
+        function: &'static str,
+        reason: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -51,10 +59,9 @@ impl Problem {
     pub(super) fn reason(&self) -> String {
         match self {
             Self::BadGateway { reason, .. } | Self::GatewayTimeout { reason, .. } => reason.clone(),
-            Self::UnreadableBody
-            | Self::BodyTooLarge
-            | Self::TooManyRequests { .. }
-            | Self::NotFound => self.title().to_owned(),
+            Self::UnreadableBody | Self::BodyTooLarge | Self::TooManyRequests { .. } | Self::NotFound => {
+                self.title().to_owned()
+            }
         }
     }
 

@@ -39,8 +39,7 @@ enum Segment {
 impl Routes {
     /// Routes whose function the app lacks are left out; the model's own test refuses them.
     pub(super) fn new(app: &'static infra_model::App) -> Self {
-        let mut targets: Vec<_> =
-            app.routes.iter().filter_map(|route| Target::new(app, route)).collect();
+        let mut targets: Vec<_> = app.routes.iter().filter_map(|route| Target::new(app, route)).collect();
         targets.sort_by_key(Target::rank);
         Self(targets)
     }
@@ -60,11 +59,7 @@ impl Target {
     fn new(app: &'static infra_model::App, route: &Route) -> Option<Self> {
         let is_default = route.path == "$default";
         Some(Self {
-            key: if is_default {
-                route.path.to_owned()
-            } else {
-                format!("{} {}", route.method, route.path)
-            },
+            key: if is_default { route.path.to_owned() } else { format!("{} {}", route.method, route.path) },
             function: app.function(route.function)?,
             throttle: Bucket::full(route.throttle),
             method: (route.method != "ANY").then_some(route.method),

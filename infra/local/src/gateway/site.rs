@@ -100,8 +100,7 @@ impl Pages {
 
 impl Rendered {
     fn new(site: Site) -> Self {
-        let files =
-            site.files.iter().map(|file| (file.path.clone(), Entity::new(file))).collect();
+        let files = site.files.iter().map(|file| (file.path.clone(), Entity::new(file))).collect();
         Self { site, files }
     }
 
@@ -210,14 +209,12 @@ impl Coding {
     fn encode(self, body: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Brotli => {
-                let mut writer =
-                    brotli::CompressorWriter::new(Vec::new(), 4_096, BROTLI_QUALITY, 22);
+                let mut writer = brotli::CompressorWriter::new(Vec::new(), 4_096, BROTLI_QUALITY, 22);
                 writer.write_all(body).ok()?;
                 Some(writer.into_inner())
             }
             Self::Gzip => {
-                let mut writer =
-                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
                 writer.write_all(body).ok()?;
                 writer.finish().ok()
             }
@@ -301,8 +298,7 @@ mod tests {
         let response = get(&entity, IF_NONE_MATCH, &known);
         assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(get(&entity, IF_NONE_MATCH, "\"other\"").status(), StatusCode::OK);
-        let missing =
-            entity.serve(StatusCode::NOT_FOUND, &Method::GET, &response.headers().clone());
+        let missing = entity.serve(StatusCode::NOT_FOUND, &Method::GET, &response.headers().clone());
         assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     }
 

@@ -144,10 +144,7 @@ mod tests {
         let error = Front::bind(first.port).await.err().unwrap();
         assert_eq!(
             error.to_string(),
-            format!(
-                "port {} is already in use; stop what uses it or choose another with --port",
-                first.port
-            )
+            format!("port {} is already in use; stop what uses it or choose another with --port", first.port)
         );
     }
 }

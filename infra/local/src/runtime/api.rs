@@ -108,19 +108,11 @@ async fn next(State(process): State<Process>) -> Response {
     }
 }
 
-async fn response(
-    State(process): State<Process>,
-    Path(request_id): Path<String>,
-    body: Body,
-) -> Response {
+async fn response(State(process): State<Process>, Path(request_id): Path<String>, body: Body) -> Response {
     process.reply(request_id, body, Call::Response).await
 }
 
-async fn error(
-    State(process): State<Process>,
-    Path(request_id): Path<String>,
-    body: Body,
-) -> Response {
+async fn error(State(process): State<Process>, Path(request_id): Path<String>, body: Body) -> Response {
     process.reply(request_id, body, Call::Error).await
 }
 
@@ -137,17 +129,13 @@ impl Process {
             return stopping();
         }
         match verdict.await {
-            Ok(true) if fits => {
-                (StatusCode::ACCEPTED, Json(Accepted { status: "OK" })).into_response()
-            }
+            Ok(true) if fits => (StatusCode::ACCEPTED, Json(Accepted { status: "OK" })).into_response(),
             Ok(true) => refused(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "Exceeded maximum allowed payload size",
                 "RequestEntityTooLarge",
             ),
-            Ok(false) => {
-                refused(StatusCode::BAD_REQUEST, "Invalid request ID", "InvalidRequestID")
-            }
+            Ok(false) => refused(StatusCode::BAD_REQUEST, "Invalid request ID", "InvalidRequestID"),
             Err(_) => stopping(),
         }
     }

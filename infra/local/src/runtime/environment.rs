@@ -49,7 +49,7 @@ impl Environment {
         let name = format!("{}-{}", self.app.name, function.name);
         let endpoints = &self.endpoints;
         let mut environment = vec![
-                        ("AWS_LAMBDA_FUNCTION_NAME", name.clone()),
+            ("AWS_LAMBDA_FUNCTION_NAME", name.clone()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mib.to_string()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
             ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
@@ -74,8 +74,7 @@ impl Environment {
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", endpoints.eventbridge.clone()),
             ("AWS_ENDPOINT_URL_SSM", endpoints.ssm.clone()),
         ];
-        environment
-            .extend(function.environment.iter().map(|(name, value)| (*name, self.value(*value))));
+        environment.extend(function.environment.iter().map(|(name, value)| (*name, self.value(*value))));
         environment
     }
 
@@ -132,8 +131,7 @@ mod tests {
             },
         };
         let email = infra_model::APP.function("email").unwrap();
-        let variables =
-            environment.of_instance(email, "ABCDEFGHIJKLMNOP", ([127, 0, 0, 1], 9).into());
+        let variables = environment.of_instance(email, "ABCDEFGHIJKLMNOP", ([127, 0, 0, 1], 9).into());
         let get = |name: &str| {
             let mut found = variables.iter().filter(|(known, _)| *known == name);
             let value = found.next().map(|(_, value)| value.as_str());

@@ -4,8 +4,8 @@
 //! from top to bottom in [`Instance::live`].
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,12 +15,12 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
+use super::InvokeError;
 use super::api::{Api, Call, Delivery, Reply};
 use super::environment::Environment;
 use super::log::Log;
 use super::process::{Launch, Process};
 use super::report::{InstanceReport, InstanceState};
-use super::InvokeError;
 use crate::flows::TraceContext;
 use crate::names;
 
@@ -192,17 +192,7 @@ impl Instance {
         let stop = blueprint.stop.subscribe();
         let mut memory_watch = interval(MEMORY_WATCH);
         memory_watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self {
-            blueprint,
-            home,
-            card,
-            process,
-            api,
-            stop,
-            waiting: None,
-            request_id: None,
-            memory_watch,
-        })
+        Ok(Self { blueprint, home, card, process, api, stop, waiting: None, request_id: None, memory_watch })
     }
 
     /// Waits until the process asks for its first invocation.
@@ -223,10 +213,7 @@ impl Instance {
                     break format!("Runtime exited with error: {status}");
                 }
                 Event::Late => {
-                    break format!(
-                        "Init timed out after {:.2} seconds",
-                        INIT_TIMEOUT.as_secs_f64()
-                    );
+                    break format!("Init timed out after {:.2} seconds", INIT_TIMEOUT.as_secs_f64());
                 }
                 Event::OutOfMemory { used_mib } => break self.out_of_memory(used_mib),
                 Event::Stop => break "The platform is stopping".to_owned(),

@@ -49,12 +49,7 @@ struct Kept {
 }
 
 impl Log {
-    pub(super) fn add(
-        &self,
-        instance: &str,
-        request_id: Option<&str>,
-        (stream, line): (LogStream, String),
-    ) {
+    pub(super) fn add(&self, instance: &str, request_id: Option<&str>, (stream, line): (LogStream, String)) {
         let at = format!("{:.3}", Timestamp::now());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += line.len();
@@ -74,9 +69,11 @@ impl Log {
     /// The newest lines, oldest first.
     pub(super) fn newest(&self, request_id: Option<&str>, limit: usize) -> Vec<LogLine> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = kept.lines.iter().rev().filter(|line| {
-            request_id.is_none_or(|wanted| line.request_id.as_deref() == Some(wanted))
-        });
+        let wanted = kept
+            .lines
+            .iter()
+            .rev()
+            .filter(|line| request_id.is_none_or(|wanted| line.request_id.as_deref() == Some(wanted)));
         let mut newest: Vec<_> = wanted.take(limit).cloned().collect();
         newest.reverse();
         newest

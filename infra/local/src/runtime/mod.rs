@@ -187,8 +187,7 @@ impl Runtime {
                 stop: stop.clone(),
             });
             let start = Box::new(move |home| instance::start(Arc::clone(&blueprint), home));
-            let concurrency =
-                function.reserved_concurrency.map_or_else(|| Arc::clone(&unreserved), permits);
+            let concurrency = function.reserved_concurrency.map_or_else(|| Arc::clone(&unreserved), permits);
             (Pool::new(function, start, concurrency, events.clone()), log)
         };
         Ok(Self(Arc::new(Inner {
@@ -240,11 +239,7 @@ impl Runtime {
         let instance = access_key_id.strip_prefix(environment::ACCESS_KEY_PREFIX)?;
         self.0.pools.iter().find_map(|(pool, _)| {
             let card = pool.card(instance)?;
-            Some(Caller {
-                function: pool.function,
-                instance: instance.to_owned(),
-                running: card.running(),
-            })
+            Some(Caller { function: pool.function, instance: instance.to_owned(), running: card.running() })
         })
     }
 
@@ -257,12 +252,7 @@ impl Runtime {
     /// The newest lines of a function's log, the oldest of them first. `None` if there is no such
     /// function.
     #[must_use]
-    pub fn logs(
-        &self,
-        function: &str,
-        request_id: Option<&str>,
-        limit: usize,
-    ) -> Option<Vec<LogLine>> {
+    pub fn logs(&self, function: &str, request_id: Option<&str>, limit: usize) -> Option<Vec<LogLine>> {
         self.pool(function).map(|(_, log)| log.newest(request_id, limit))
     }
 
@@ -280,18 +270,9 @@ impl Runtime {
     }
 
     /// As [`Runtime::invoke`], and tells how it ran.
-    pub(crate) async fn run(
-        &self,
-        function: &str,
-        payload: Bytes,
-        traces: &[TraceContext],
-    ) -> Outcome {
+    pub(crate) async fn run(&self, function: &str, payload: Bytes, traces: &[TraceContext]) -> Outcome {
         let request_id = request_id();
-        let refused = |error| Outcome {
-            request_id: request_id.clone(),
-            run: None,
-            result: Err(error),
-        };
+        let refused = |error| Outcome { request_id: request_id.clone(), run: None, result: Err(error) };
         let Some((pool, _)) = self.pool(function) else {
             return refused(InvokeError::UnknownFunction);
         };
@@ -301,8 +282,7 @@ impl Runtime {
         let (runtime, pool, traces) = (self.clone(), Arc::clone(pool), traces.to_vec());
         let id = request_id.clone();
         // On its own, as the caller may go away while the function goes on.
-        let run =
-            tokio::spawn(async move { runtime.attempt(&pool, id, payload, &traces, 1).await });
+        let run = tokio::spawn(async move { runtime.attempt(&pool, id, payload, &traces, 1).await });
         match run.await {
             Ok(outcome) => outcome,
             Err(error) => refused(InvokeError::Crashed { detail: error.to_string() }),
@@ -320,10 +300,8 @@ impl Runtime {
     ) -> Outcome {
         let _running = Running::of(&self.0.running);
         let name = pool.function.name;
-        let mut steps: Vec<_> = traces
-            .iter()
-            .map(|trace| self.0.flows.begin(trace, StepKind::Function, name))
-            .collect();
+        let mut steps: Vec<_> =
+            traces.iter().map(|trace| self.0.flows.begin(trace, StepKind::Function, name)).collect();
         if attempt > 1 {
             steps.iter_mut().for_each(|step| step.attempt(attempt));
         }
@@ -353,8 +331,7 @@ impl Runtime {
                 Err(error) => step.error(error.to_string()),
             }
         }
-        if let Err(error @ (InvokeError::Crashed { .. } | InvokeError::InitFailed { .. })) = &result
-        {
+        if let Err(error @ (InvokeError::Crashed { .. } | InvokeError::InitFailed { .. })) = &result {
             tracing::warn!(function = name, request_id, "{error}");
         }
         Outcome { request_id, run, result }
@@ -366,9 +343,8 @@ impl Runtime {
         let mut throttle_wait = Duration::from_secs(1);
         let mut attempts = 0;
         let error = loop {
-            let outcome = self
-                .attempt(pool, request_id.clone(), payload.clone(), &[trace], attempts + 1)
-                .await;
+            let outcome =
+                self.attempt(pool, request_id.clone(), payload.clone(), &[trace], attempts + 1).await;
             match outcome.result {
                 Ok(_) => return,
                 Err(InvokeError::Throttled)

@@ -18,8 +18,7 @@ use crate::flows::TraceContext;
 const ATTEMPTS: u32 = 3;
 
 /// Starts an instance that lives in this home.
-pub(super) type Start =
-    Box<dyn Fn(Arc<dyn Home>) -> (Arc<Card>, mpsc::UnboundedSender<Job>) + Send + Sync>;
+pub(super) type Start = Box<dyn Fn(Arc<dyn Home>) -> (Arc<Card>, mpsc::UnboundedSender<Job>) + Send + Sync>;
 
 /// The instances of one function.
 pub(super) struct Pool {

@@ -53,9 +53,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let (Some(pid), Some(stdout), Some(stderr)) =
-            (pid, child.stdout.take(), child.stderr.take())
-        else {
+        let (Some(pid), Some(stdout), Some(stderr)) = (pid, child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("the process ended as it started"));
         };
         let output = Output { stdout: Lines::new(stdout), stderr: Lines::new(stderr) };
@@ -164,9 +162,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let line = match end {
             Some(end) => self.buffer.split_to(self.searched + end + 1),
-            None if self.buffer.len() >= LONGEST_LINE_BYTES => {
-                self.buffer.split_to(LONGEST_LINE_BYTES)
-            }
+            None if self.buffer.len() >= LONGEST_LINE_BYTES => self.buffer.split_to(LONGEST_LINE_BYTES),
             None if self.ended && !self.buffer.is_empty() => self.buffer.split(),
             None => {
                 self.searched = self.buffer.len();
