@@ -15,6 +15,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::aws::{Aws, Service};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
@@ -46,7 +47,8 @@ const MIN_AGE: SignedDuration = SignedDuration::from_secs(30);
 impl Keys {
     /// The keys in this parameter, which is read when they are first asked for.
     #[must_use]
-    pub fn in_parameter(client: Client, name: impl Into<String>, clock: Clock) -> Self {
+    pub fn in_parameter(aws: &Aws, name: impl Into<String>, clock: Clock) -> Self {
+        let client = Client::new(&aws.config(Service::Ssm));
         Self { source: Source::Parameter { client, name: name.into(), clock }, read: Arc::default() }
     }
 
@@ -56,11 +58,10 @@ impl Keys {
         Self { source: Source::Fixed(Arc::new(keys)), read: Arc::default() }
     }
 
-    /// Starts to read them, so that the first request does not wait. Whoever asks before they are
-    /// here waits for this reading; if it fails, they read again.
-    pub fn warm(&self) {
-        let keys = self.clone();
-        tokio::spawn(async move { keys.current().await });
+    /// Reads them, so that the first request does not wait. Whoever asks meanwhile waits for this reading; if
+    /// it fails, they read again.
+    pub async fn warm(&self) {
+        _ = self.current().await;
     }
 
     /// The keys, at most ten minutes old. Older ones only while they cannot be read.

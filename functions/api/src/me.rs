@@ -52,7 +52,7 @@ pub(crate) struct RenameBody {
 }
 
 /// Take another name
-#[utoipa::path(patch, path = "/api/me", tag = "api", request_body = RenameBody,
+#[utoipa::path(patch, path = "/api/me", operation_id = "update_me", tag = "api", request_body = RenameBody,
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 200, description = "The user with the new name", body = Me)),
 )]

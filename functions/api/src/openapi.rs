@@ -41,7 +41,7 @@ pub fn merged_openapi(documents: impl IntoIterator<Item = Document>) -> String {
 /// This document
 ///
 /// Every function's routes.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "api", responses(
+#[utoipa::path(get, path = "/api/openapi.json", operation_id = "openapi", tag = "api", responses(
     (status = 200, description = "The document", body = serde_json::Value),
 ))]
 pub(crate) async fn serve() -> impl IntoResponse {

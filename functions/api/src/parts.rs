@@ -1,7 +1,5 @@
-use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_ssm::Client as Ssm;
 use axum::extract::FromRef;
-use shared::aws::Service;
+use shared::aws;
 use shared::clock::{Clock, Random};
 use shared::http::{Authentication, Origin};
 use shared::keys::Keys;
@@ -32,10 +30,9 @@ impl Api {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let clock = Clock::system();
-        let ssm = Ssm::new(&config.aws.config(Service::Ssm));
-        let keys = Keys::in_parameter(ssm, &config.public_keys_parameter, clock.clone());
+        let keys = Keys::in_parameter(&config.aws, &config.public_keys_parameter, clock.clone());
         Self {
-            store: Store::new(DynamoDb::new(&config.aws.config(Service::DynamoDb)), &config.table_name),
+            store: Store::connect(&config.aws, &config.table_name),
             verifier: Verifier::new(keys.clone(), &config.origin, clock.clone()),
             keys,
             origin: Origin::new(&config.origin),
@@ -44,9 +41,10 @@ impl Api {
         }
     }
 
-    /// Reads the keys while the first request is awaited.
+    /// Reads the keys beside the wait for the first request.
     pub fn warm(&self) {
-        self.keys.warm();
+        let keys = self.keys.clone();
+        aws::warm(async move { keys.warm().await });
     }
 }
 

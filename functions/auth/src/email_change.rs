@@ -29,7 +29,7 @@ pub(crate) struct EmailChangeBody {
 /// Ask to move to another address
 ///
 /// Mails a link to the new address. If that has an account, the answer is the same and the mail says so.
-#[utoipa::path(put, path = "/api/auth/email", tag = "auth", request_body = EmailChangeBody,
+#[utoipa::path(put, path = "/api/auth/email", operation_id = "request_email_change", tag = "auth", request_body = EmailChangeBody,
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 202, description = "A mail to the new address says how to go on", body = Accepted)),
 )]
@@ -55,7 +55,7 @@ pub(crate) async fn ask(
 /// Move to another address
 ///
 /// Spends a link that was mailed to the new address; the old one is told.
-#[utoipa::path(post, path = "/api/auth/email/confirm", tag = "auth", request_body = LinkBody, responses(
+#[utoipa::path(post, path = "/api/auth/email/confirm", operation_id = "confirm_email_change", tag = "auth", request_body = LinkBody, responses(
     (status = 204, description = "The user is now known by the new address"),
     (status = 410, description = "The link has expired, was used, a newer one was sent, or the address is taken",
         body = shared::http::ProblemDocument, content_type = "application/problem+json"),

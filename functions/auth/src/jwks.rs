@@ -9,7 +9,7 @@ use crate::Auth;
 ///
 /// The keys that access tokens are signed with, as a JSON Web Key Set (RFC 7517). A key is here before it
 /// signs, and until the last token that it signed has expired.
-#[utoipa::path(get, path = "/api/auth/jwks.json", tag = "auth", responses(
+#[utoipa::path(get, path = "/api/auth/jwks.json", operation_id = "public_keys", tag = "auth", responses(
     (status = 200, description = "The keys", body = serde_json::Value),
 ))]
 pub(crate) async fn jwks(State(auth): State<Auth>) -> Result<impl IntoResponse> {

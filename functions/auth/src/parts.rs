@@ -1,11 +1,7 @@
-use std::fmt;
-
-use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_ssm::Client as Ssm;
 use axum::extract::FromRef;
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::aws::Service;
+use shared::aws;
 use shared::clock::{Clock, Random};
 use shared::email_address::EmailKey;
 use shared::error;
@@ -46,11 +42,9 @@ impl Auth {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let (clock, random) = (Clock::system(), Random::system());
-        let store = Store::new(DynamoDb::new(&config.aws.config(Service::DynamoDb)), &config.table_name);
-        let ssm = Ssm::new(&config.aws.config(Service::Ssm));
-        let keys = Keys::in_parameter(ssm, &config.signing_keys_parameter, clock.clone());
+        let keys = Keys::in_parameter(&config.aws, &config.signing_keys_parameter, clock.clone());
         Self {
-            store,
+            store: Store::connect(&config.aws, &config.table_name),
             signer: Signer::new(keys.clone(), &config.origin, clock.clone()),
             keys,
             hasher: Hasher::new(random.clone()),
@@ -60,11 +54,12 @@ impl Auth {
         }
     }
 
-    /// Opens connections and reads the keys while the first request is awaited.
+    /// Opens connections and reads the keys beside the wait for the first request.
     pub fn warm(&self) {
-        self.keys.warm();
-        let store = self.store.clone();
-        tokio::spawn(async move { store.warm().await });
+        let (store, keys) = (self.store.clone(), self.keys.clone());
+        aws::warm(async move {
+            tokio::join!(store.warm(), keys.warm());
+        });
     }
 
     /// An event of this moment, in the trace of the request.
@@ -113,10 +108,4 @@ impl Accepted {
     pub(crate) const MAIL_IF_KNOWN: Self = Self {
         detail: "If this address can have such a mail, it is on its way. Open the link in it to go on.",
     };
-}
-
-impl fmt::Debug for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.detail)
-    }
 }

@@ -21,7 +21,7 @@ use crate::verification::AddressBody;
 /// Ask for a mail to set a new password
 ///
 /// The answer is the same whether or not the address has an account.
-#[utoipa::path(post, path = "/api/auth/password/forgot", tag = "auth", request_body = AddressBody, responses(
+#[utoipa::path(post, path = "/api/auth/password/forgot", operation_id = "request_password_reset", tag = "auth", request_body = AddressBody, responses(
     (status = 202, description = "A mail is on its way if the address has an account", body = Accepted),
 ))]
 pub(crate) async fn forgot(
@@ -56,7 +56,7 @@ pub(crate) struct ResetBody {
 ///
 /// Spends the link, ends every session and verifies the address. Later sign-ins from this browser are
 /// those of a known device, so that an attack on the account from elsewhere does not keep its owner out.
-#[utoipa::path(post, path = "/api/auth/password/reset", tag = "auth", request_body = ResetBody, responses(
+#[utoipa::path(post, path = "/api/auth/password/reset", operation_id = "reset_password", tag = "auth", request_body = ResetBody, responses(
     (status = 204, description = "The password is set"),
     (status = 410, description = "The link has expired, was used, or a newer one was sent",
         body = shared::http::ProblemDocument, content_type = "application/problem+json"),
@@ -98,7 +98,7 @@ pub(crate) struct ChangeBody {
 /// Change the password
 ///
 /// Ends every other session.
-#[utoipa::path(put, path = "/api/auth/password", tag = "auth", request_body = ChangeBody,
+#[utoipa::path(put, path = "/api/auth/password", operation_id = "change_password", tag = "auth", request_body = ChangeBody,
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 204, description = "The password is changed")),
 )]

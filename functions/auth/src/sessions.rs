@@ -128,7 +128,7 @@ struct SessionDocument {
 /// List sessions
 ///
 /// Where the user is signed in.
-#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth",
+#[utoipa::path(get, path = "/api/auth/sessions", operation_id = "list_sessions", tag = "auth",
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 200, description = "The sessions", body = Sessions)),
 )]
@@ -147,7 +147,7 @@ pub(crate) async fn list(State(auth): State<Auth>, caller: Caller) -> Result<Jso
 /// End a session
 ///
 /// It can be refreshed no more, and its access token expires within ten minutes.
-#[utoipa::path(delete, path = "/api/auth/sessions/{id}", tag = "auth",
+#[utoipa::path(delete, path = "/api/auth/sessions/{id}", operation_id = "end_session", tag = "auth",
     security(("access_cookie" = []), ("access_token" = [])),
     params(("id" = String, Path, description = "Id of the session")),
     responses(

@@ -41,7 +41,7 @@ impl LinkBody {
 /// Ask for another verification mail
 ///
 /// The newest link alone is good. The answer is the same whether or not there is an account to verify.
-#[utoipa::path(post, path = "/api/auth/verification", tag = "auth", request_body = AddressBody, responses(
+#[utoipa::path(post, path = "/api/auth/verification", operation_id = "request_verification", tag = "auth", request_body = AddressBody, responses(
     (status = 202, description = "A mail is on its way if the address has an unverified account", body = Accepted),
 ))]
 pub(crate) async fn ask(
@@ -68,7 +68,7 @@ pub(crate) async fn ask(
 /// Verify an address
 ///
 /// Spends a verification link. Signing in needs a verified address.
-#[utoipa::path(post, path = "/api/auth/verification/confirm", tag = "auth", request_body = LinkBody, responses(
+#[utoipa::path(post, path = "/api/auth/verification/confirm", operation_id = "confirm_verification", tag = "auth", request_body = LinkBody, responses(
     (status = 204, description = "The address is verified"),
     (status = 410, description = "The link has expired, was used, or a newer one was sent",
         body = shared::http::ProblemDocument, content_type = "application/problem+json"),
