@@ -15,7 +15,6 @@ use crate::trace::{self, TraceContext};
 
 /// The router as it is served: whatever is sent, the answer is what a handler says or a problem
 /// document; nothing is cached unless a handler says so; the work is part of the request's trace.
-#[must_use]
 pub fn edge(router: Router) -> Router {
     router.layer(middleware::from_fn(handle))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,7 +26,8 @@ pub struct Problem {
     slug: &'static str,
     detail: &'static str,
     errors: Vec<InvalidField>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// In seconds.
+    retry_after: Option<u64>,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -95,7 +96,7 @@ impl Problem {
     pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.");
 
     const fn new(status: StatusCode, slug: &'static str, detail: &'static str) -> Self {
-        Self { status, slug, detail, errors: Vec::new(), header: None, cause: None }
+        Self { status, slug, detail, errors: Vec::new(), retry_after: None, cause: None }
     }
 
     /// 422: these fields break a rule.
@@ -143,7 +144,7 @@ impl Problem {
         // Rounded up: whoever waits that long is let in.
         let seconds = duration.as_millis().div_ceil(1000).max(1);
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-        self.header = Some((header::RETRY_AFTER, seconds.into()));
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -173,8 +174,11 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(errors) => Self::invalid(errors),
-            Error::Unauthenticated => unauthorized("unauthenticated", "Sign in first."),
-            Error::InvalidCredentials => unauthorized(
+            Error::Unauthenticated => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first.")
+            }
+            Error::InvalidCredentials => Self::new(
+                StatusCode::UNAUTHORIZED,
                 "invalid-credentials",
                 "The address or the password is not right, or the address is not verified yet.",
             ),
@@ -206,21 +210,16 @@ impl From<Error> for Problem {
     }
 }
 
-/// RFC 9110 wants a 401 to say how to authenticate. No browser asks for a password on account of this scheme.
-fn unauthorized(slug: &'static str, detail: &'static str) -> Problem {
-    let challenge = HeaderValue::from_static("Bearer");
-    Problem {
-        header: Some((header::WWW_AUTHENTICATE, challenge)),
-        ..Problem::new(StatusCode::UNAUTHORIZED, slug, detail)
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
-        if let Some((name, value)) = &self.header {
-            response.headers_mut().insert(name, value.clone());
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 wants to hear how to authenticate. No browser asks for a password on account of this scheme.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self);
         response
