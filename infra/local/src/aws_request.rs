@@ -1,6 +1,8 @@
 //! What the services' endpoints read from every request that is signed for AWS: who calls, and
 //! for which trace.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -9,13 +11,28 @@ use uuid::Uuid;
 use crate::flows::TraceContext;
 use crate::runtime::{Caller, Runtime};
 
+/// Knows who signs with an access key.
+pub(crate) type Callers = Arc<dyn Fn(&str) -> Option<Caller> + Send + Sync>;
+
+pub(crate) fn callers(runtime: Runtime) -> Callers {
+    Arc::new(move |access_key_id| runtime.caller(access_key_id))
+}
+
 /// The instance whose access key signed the request. None for anybody else's key: a developer's
 /// SDK or a test, which may do everything.
 pub(crate) fn caller(headers: &HeaderMap, runtime: &Runtime) -> Option<Caller> {
+    runtime.caller(access_key_id(headers)?)
+}
+
+/// As [`caller`], among these.
+pub(crate) fn caller_among(callers: &Callers, headers: &HeaderMap) -> Option<Caller> {
+    callers(access_key_id(headers)?)
+}
+
+fn access_key_id(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = authorization.split_once("Credential=")?;
-    let (access_key_id, _) = credential.split_once('/')?;
-    runtime.caller(access_key_id)
+    Some(credential.split_once('/')?.0)
 }
 
 /// Which of the caller's traces the request belongs to: the one that it names, else the first.

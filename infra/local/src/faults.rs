@@ -192,8 +192,7 @@ mod tests {
     }
 
     fn faults(seed: u64) -> Vec<Option<TableFault>> {
-        let table =
-            TableFaults { throttle: 0.2, error: 0.2, conflict: 0.2, drop_reply: 0.2, seed };
+        let table = TableFaults { throttle: 0.2, error: 0.2, conflict: 0.2, drop_reply: 0.2, seed };
         let faults = Faults::new(settings(table)).unwrap();
         (0..200).map(|_| faults.table(true)).collect()
     }
@@ -207,7 +206,13 @@ mod tests {
     #[test]
     fn all_faults_occur_about_as_often_as_asked() {
         let drawn = faults(1);
-        let kinds = [None, Some(TableFault::Throttle), Some(TableFault::Error), Some(TableFault::Conflict), Some(TableFault::DropReply)];
+        let kinds = [
+            None,
+            Some(TableFault::Throttle),
+            Some(TableFault::Error),
+            Some(TableFault::Conflict),
+            Some(TableFault::DropReply),
+        ];
         for kind in kinds {
             let share = drawn.iter().filter(|fault| **fault == kind).count();
             assert!((20..=60).contains(&share), "{kind:?}: {share} of 200");

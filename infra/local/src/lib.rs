@@ -36,3 +36,6 @@ pub mod runtime;
 pub mod settings;
 pub mod stream;
 pub mod table;
+
+#[cfg(test)]
+mod test_world;

@@ -33,7 +33,11 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem>
         // Programs send neither.
         None => origin.is_none_or(|origin| origin.strip_prefix("http://") == Some(host)),
     };
-    if same_origin { Ok(()) } else { Err(Problem::Forbidden("Another site's page may not change anything here.")) }
+    if same_origin {
+        Ok(())
+    } else {
+        Err(Problem::Forbidden("Another site's page may not change anything here."))
+    }
 }
 
 fn is_local(host: &str) -> bool {

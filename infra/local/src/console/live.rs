@@ -19,8 +19,7 @@ pub(super) async fn events(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let feed = stream::unfold(parts.events.subscribe(), |mut feed| async {
         let event = feed.recv().await.ok()?;
-        let event =
-            Event::default().event(event.kind.name()).id(event.id.to_string()).data(&*event.data);
+        let event = Event::default().event(event.kind.name()).id(event.id.to_string()).data(&*event.data);
         Some((Ok(event), feed))
     });
     Sse::new(feed).keep_alive(KeepAlive::new().interval(HEARTBEAT))

@@ -80,6 +80,3 @@ pub fn router(parts: Parts) -> Router {
         .layer(DefaultBodyLimit::max(payload_bytes))
         .with_state(Arc::new(parts))
 }
-
-#[cfg(test)]
-mod tests;

@@ -29,16 +29,14 @@ impl TraceContext {
     #[must_use]
     pub fn from_traceparent(header: &str) -> Option<Self> {
         let mut parts = header.trim_matches([' ', '\t']).split('-');
-        let (version, trace, parent, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let version: [u8; 1] = lower_hex(version)?;
         let _flags: [u8; 1] = lower_hex(flags)?;
         // Later versions may append fields; version 0 has none.
         if version[0] == 0xff || (version[0] == 0 && parts.next().is_some()) {
             return None;
         }
-        Self { trace: TraceId(lower_hex(trace)?), parent: Some(SpanId(lower_hex(parent)?)) }
-            .without_zeros()
+        Self { trace: TraceId(lower_hex(trace)?), parent: Some(SpanId(lower_hex(parent)?)) }.without_zeros()
     }
 
     /// As a W3C `traceparent`. At the root of a trace, the parent is a step that is not recorded.
@@ -221,9 +219,10 @@ mod tests {
 
     #[test]
     fn an_xray_header_needs_only_its_root() {
-        let context =
-            TraceContext::from_xray("Self=1-67891234-12456789abcdef012345678;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736")
-                .unwrap();
+        let context = TraceContext::from_xray(
+            "Self=1-67891234-12456789abcdef012345678;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736",
+        )
+        .unwrap();
         assert_eq!((context.trace.to_string().as_str(), context.parent), (TRACE, None));
         assert_eq!(TraceContext::from_xray("Parent=00f067aa0ba902b7;Sampled=1"), None);
     }

@@ -62,10 +62,7 @@ impl Flows {
     pub fn recent(&self, limit: usize) -> Vec<FlowReport> {
         let kept = self.lock();
         let newest_first = kept.oldest_first.iter().rev();
-        newest_first
-            .filter_map(|trace| Some(kept.flows.get(trace)?.report(*trace)))
-            .take(limit)
-            .collect()
+        newest_first.filter_map(|trace| Some(kept.flows.get(trace)?.report(*trace))).take(limit).collect()
     }
 
     /// One flow with its steps in the order in which they began.
@@ -78,8 +75,7 @@ impl Flows {
     #[must_use]
     pub fn http_durations(&self) -> Vec<f64> {
         let kept = self.lock();
-        let mut durations: Vec<f64> =
-            kept.flows.values().flat_map(Flow::http_durations).collect();
+        let mut durations: Vec<f64> = kept.flows.values().flat_map(Flow::http_durations).collect();
         durations.sort_by(f64::total_cmp);
         durations
     }

@@ -96,7 +96,8 @@ impl Inbox {
                 transaction
                     .prepare_cached("INSERT INTO emails (id, summary, raw) VALUES (?1, ?2, ?3)")?
                     .execute(params![stored.id, text, raw])?;
-                let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO email_recipients VALUES (?1, ?2)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT OR IGNORE INTO email_recipients VALUES (?1, ?2)")?;
                 stored.to.iter().try_for_each(|to| insert.execute([&to.to_lowercase(), &stored.id]).map(drop))
             })
             .await?;

@@ -169,11 +169,8 @@ mod tests {
         let text = "Open https://x.example/verify#token=a_b-c, or (http://y.example).\nNot ftp://z.example.";
         let html = r#"<a class="b" href="https://x.example/verify#token=a_b-c">go</a>
             <a href='https://x.example/q?a=1&amp;b=2&#38;c=&#x33;'>q</a> <a href="mailto:a@x.example">m</a>"#;
-        let expected = [
-            "https://x.example/verify#token=a_b-c",
-            "http://y.example",
-            "https://x.example/q?a=1&b=2&c=3",
-        ];
+        let expected =
+            ["https://x.example/verify#token=a_b-c", "http://y.example", "https://x.example/q?a=1&b=2&c=3"];
         assert_eq!(links(text, html), expected);
     }
 

@@ -19,9 +19,9 @@ use uuid::Uuid;
 pub use inbox::{Inbox, Summary};
 pub(crate) use message::Detail;
 
-use crate::aws_request::{caller, context, of_trace};
+use crate::aws_request::{Callers, caller_among, callers, context, of_trace};
 use crate::faults::{Faults, MailMode};
-use crate::flows::{Flows, SpanId, StepKind, TraceContext, TraceId};
+use crate::flows::{Flows, Step, StepKind, TraceContext, TraceId};
 use crate::names::{self, ACCOUNT, REGION};
 use crate::runtime::{Caller, Runtime};
 use form::{Invalid, Sending};
@@ -34,13 +34,17 @@ const RECIPIENTS: usize = 50;
 
 /// The endpoint of SES.
 pub fn router(app: &'static App, inbox: Inbox, runtime: Runtime, flows: Flows, faults: Faults) -> Router {
-    Router::new().fallback(handle).with_state(Arc::new(Mail { app, inbox, runtime, flows, faults }))
+    router_for(app, inbox, callers(runtime), flows, faults)
+}
+
+fn router_for(app: &'static App, inbox: Inbox, callers: Callers, flows: Flows, faults: Faults) -> Router {
+    Router::new().fallback(handle).with_state(Arc::new(Mail { app, inbox, callers, flows, faults }))
 }
 
 struct Mail {
     app: &'static App,
     inbox: Inbox,
-    runtime: Runtime,
+    callers: Callers,
     flows: Flows,
     faults: Faults,
 }
@@ -48,7 +52,11 @@ struct Mail {
 async fn handle(State(mail): State<Arc<Mail>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, REQUEST_BYTES).await else {
-        return error(StatusCode::PAYLOAD_TOO_LARGE, "InvalidParameterValue", "Message length is more than 40 MB.");
+        return error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "InvalidParameterValue",
+            "Message length is more than 40 MB.",
+        );
     };
     match Sending::read(&body) {
         Ok(sending) => mail.send(&parts.headers, sending).await,
@@ -58,18 +66,13 @@ async fn handle(State(mail): State<Arc<Mail>>, request: Request) -> Response {
 
 impl Mail {
     async fn send(&self, headers: &HeaderMap, sending: Sending) -> Response {
-        let caller = caller(headers, &self.runtime);
+        let caller = caller_among(&self.callers, headers);
         let trace = sending.tag("trace_id").and_then(TraceId::from_hex);
-        let tagged = trace.map(|trace| TraceContext { trace, parent: None::<SpanId> });
+        let tagged = trace.map(|trace| TraceContext { trace, parent: None });
         let context = caller.as_ref().and_then(|caller| {
             tagged.and_then(|tagged| of_trace(caller, &tagged)).or_else(|| context(headers, caller))
         });
         let mut step = context.map(|context| self.flows.begin(&context, StepKind::Mail, "ses"));
-        let finish = |step: Option<crate::flows::Step>, reason: Option<&str>| match (step, reason) {
-            (Some(step), None) => step.ok(),
-            (Some(step), Some(reason)) => step.error(reason),
-            (None, _) => {}
-        };
 
         if let Some(refusal) = caller.as_ref().and_then(|caller| self.refusal(caller, &sending)) {
             finish(step, Some(&refusal));
@@ -82,7 +85,8 @@ impl Mail {
             step.detail(mail.summary.subject.clone());
         }
         if recipients == 0 || recipients > RECIPIENTS {
-            let message = format!("A message has from 1 to {RECIPIENTS} recipients; this one has {recipients}.");
+            let message =
+                format!("A message has from 1 to {RECIPIENTS} recipients; this one has {recipients}.");
             finish(step, Some(&message));
             return error(StatusCode::BAD_REQUEST, "InvalidParameterValue", &message);
         }
@@ -137,6 +141,14 @@ impl Mail {
     }
 }
 
+fn finish(step: Option<Step>, failure: Option<&str>) {
+    match (step, failure) {
+        (Some(step), None) => step.ok(),
+        (Some(step), Some(reason)) => step.error(reason),
+        (None, _) => {}
+    }
+}
+
 fn accepted(action: &str, id: Uuid) -> Response {
     let request_id = Uuid::new_v4();
     xml(
@@ -173,3 +185,6 @@ fn xml(status: StatusCode, body: String) -> Response {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests;

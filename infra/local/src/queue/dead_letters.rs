@@ -148,7 +148,8 @@ impl Queues {
     ) -> Result<Result<(), UnknownDeadLetter>, Error> {
         let names: Vec<_> = self.0.queues.iter().map(|queue| queue.name).collect();
         let wanted = id.clone();
-        let redriven = self.0.journal.write(move |transaction| put_back(transaction, &wanted, &names)).await?;
+        let redriven =
+            self.0.journal.write(move |transaction| put_back(transaction, &wanted, &names)).await?;
         match redriven {
             None => return Ok(Err(UnknownDeadLetter)),
             Some(Redrive::InQueue(queue)) => self.arrived(queue),
@@ -248,7 +249,8 @@ pub(super) fn bury(
     now: i64,
     max_receives: u32,
 ) -> rusqlite::Result<Vec<(String, DeadLetterReport)>> {
-    let select = "SELECT message_id, body, event_type, traceparent, receive_count, first_received_at, last_error
+    let select =
+        "SELECT message_id, body, event_type, traceparent, receive_count, first_received_at, last_error
         FROM messages WHERE queue = ?1 AND visible_at <= ?2 AND receive_count >= ?3";
     let mut select = transaction.prepare_cached(select)?;
     let mut rows = select.query(params![queue, now, max_receives])?;

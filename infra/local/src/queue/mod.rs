@@ -17,8 +17,8 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub use dead_letters::{DeadLetter, DeadLetterReport, Origin};
 pub(crate) use dead_letters::UnknownDeadLetter;
+pub use dead_letters::{DeadLetter, DeadLetterReport, Origin};
 pub use source::run;
 
 use crate::events::Events;
@@ -256,8 +256,9 @@ impl Queues {
             .journal
             .write(move |transaction| {
                 transaction.execute("UPDATE messages SET visible_at = min(visible_at, ?1)", [now])?;
-                let mut statement = transaction
-                    .prepare("SELECT message_id, queue, event_type, traceparent, receive_count FROM messages")?;
+                let mut statement = transaction.prepare(
+                    "SELECT message_id, queue, event_type, traceparent, receive_count FROM messages",
+                )?;
                 let rows = statement.query_map([], |row| {
                     let row: (String, String, Option<String>, String, u32) =
                         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);

@@ -62,8 +62,7 @@ async fn deliver(
         Trigger::Http | Trigger::Queue(_) => None,
     };
     let Some((consumer, trigger)) = table.app().functions.iter().find_map(triggered) else { return };
-    let mut source =
-        Source { table, functions, queues, journal, flows, stop, consumer, trigger, unsaved: 0 };
+    let mut source = Source { table, functions, queues, journal, flows, stop, consumer, trigger, unsaved: 0 };
     let mut position = loop {
         match source.checkpoint().await {
             Ok(position) => break position,

@@ -186,9 +186,14 @@ mod tests {
 
     #[test]
     fn a_reported_record_alone_is_tried_again_and_given_up() {
-        let delivered = deliver(4, RULES, |batch| {
-            if batch.contains(&1) { Outcome::FailedFrom(1) } else { Outcome::Done }
-        });
+        let delivered =
+            deliver(
+                4,
+                RULES,
+                |batch| {
+                    if batch.contains(&1) { Outcome::FailedFrom(1) } else { Outcome::Done }
+                },
+            );
         assert_eq!(delivered.dead, [1]);
         assert_eq!(delivered.attempts, BTreeMap::from([(0, 1), (1, 3), (2, 2), (3, 2)]));
     }

@@ -29,7 +29,9 @@ impl Call {
     pub(super) fn refused_action(&self, function: &Function) -> Option<&str> {
         let allowed = |action: &str| {
             function.grants.iter().any(|grant| match grant {
-                Grant::Table(actions) => actions.iter().copied().map(TableAction::name).any(|it| it == action),
+                Grant::Table(actions) => {
+                    actions.iter().copied().map(TableAction::name).any(|it| it == action)
+                }
                 Grant::PutEvents { .. } | Grant::SendEmail | Grant::ReadParameter(_) => false,
             })
         };
@@ -78,9 +80,7 @@ impl Call {
         let item: Vec<&Value> = match self.operation.as_str() {
             "PutItem" => vec![&self.body["Item"]],
             "TransactWriteItems" => self.parts().iter().map(|part| &part["Put"]["Item"]).collect(),
-            "BatchWriteItem" => {
-                self.requests().flat_map(array).map(|it| &it["PutRequest"]["Item"]).collect()
-            }
+            "BatchWriteItem" => self.requests().flat_map(array).map(|it| &it["PutRequest"]["Item"]).collect(),
             _ => Vec::new(),
         };
         let keys = item.into_iter().filter_map(|item| item[sort_key]["S"].as_str());

@@ -173,8 +173,11 @@ fn serve(database: Database, listener: std::net::TcpListener) -> Result<Stop, Er
     let (signal, stop) = oneshot::channel::<()>();
     let (ended, stopped) = oneshot::channel();
     // The database blocks the thread that it works on.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("table").enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("table")
+        .enable_all()
+        .build()?;
     thread::Builder::new().name("table".to_owned()).spawn(move || {
         runtime.block_on(async move {
             let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -211,3 +214,6 @@ fn event_prefixes(app: &App) -> impl Iterator<Item = &'static str> {
         Trigger::Http | Trigger::Queue(_) => None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::{Table, event_prefixes};
-use crate::aws_request::{caller, context, json_error, json_response};
+use crate::aws_request::{Callers, caller_among, callers, context, json_error, json_response};
 use crate::faults::{Faults, TableFault};
 use crate::flows::{Flows, Step, StepKind, TraceContext};
 use crate::names;
@@ -32,6 +32,10 @@ const REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The endpoint of DynamoDB and its streams.
 pub fn router(table: Table, runtime: Runtime, flows: Flows, faults: Faults) -> Router {
+    router_for(table, callers(runtime), flows, faults)
+}
+
+pub(super) fn router_for(table: Table, callers: Callers, flows: Flows, faults: Faults) -> Router {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
@@ -41,13 +45,13 @@ pub fn router(table: Table, runtime: Runtime, flows: Flows, faults: Faults) -> R
     };
     let consumer = table.app().functions.iter().find_map(consumers).unwrap_or_default();
     let prefixes = event_prefixes(table.app()).collect();
-    let proxy = Proxy { table, runtime, flows, faults, client, consumer, prefixes };
+    let proxy = Proxy { table, callers, flows, faults, client, consumer, prefixes };
     Router::new().fallback(handle).with_state(Arc::new(proxy))
 }
 
 struct Proxy {
     table: Table,
-    runtime: Runtime,
+    callers: Callers,
     flows: Flows,
     faults: Faults,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -71,7 +75,7 @@ async fn handle(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     };
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let call = Call::new(target.unwrap_or_default(), &body);
-    match caller(&parts.headers, &proxy.runtime) {
+    match caller_among(&proxy.callers, &parts.headers) {
         None => match proxy.forward(parts, body, &call).await {
             Ok(answer) => answer.into_response(),
             Err(error) => internal_error(&error.to_string()),

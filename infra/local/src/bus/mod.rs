@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::aws_request::{caller, context, json_error, json_response, of_trace};
+use crate::aws_request::{Callers, caller_among, callers, context, json_error, json_response, of_trace};
 use crate::flows::{Flows, Step, StepKind, TraceContext};
 use crate::names::{self, ACCOUNT, REGION};
 use crate::queue::{NewMessage, Queues};
@@ -34,13 +34,17 @@ const REQUEST_BYTES: usize = 8 * ENTRIES_BYTES;
 
 /// The endpoint of EventBridge.
 pub fn router(app: &'static App, queues: Queues, runtime: Runtime, flows: Flows) -> Router {
-    Router::new().fallback(handle).with_state(Arc::new(Bus { app, queues, runtime, flows }))
+    router_for(app, queues, callers(runtime), flows)
+}
+
+fn router_for(app: &'static App, queues: Queues, callers: Callers, flows: Flows) -> Router {
+    Router::new().fallback(handle).with_state(Arc::new(Bus { app, queues, callers, flows }))
 }
 
 struct Bus {
     app: &'static App,
     queues: Queues,
-    runtime: Runtime,
+    callers: Callers,
     flows: Flows,
 }
 
@@ -130,9 +134,12 @@ impl Bus {
             return refuse("ValidationException", &message);
         }
         if entries.iter().map(Entry::size).sum::<usize>() > ENTRIES_BYTES {
-            return refuse("ValidationException", "Total size of the entries in the request is over the limit.");
+            return refuse(
+                "ValidationException",
+                "Total size of the entries in the request is over the limit.",
+            );
         }
-        let caller = caller(headers, &self.runtime);
+        let caller = caller_among(&self.callers, headers);
         if let Some(refusal) = caller.as_ref().and_then(|caller| self.refusal(caller, entries)) {
             let context = caller.as_ref().and_then(|caller| context(headers, caller));
             if let Some(context) = context {
@@ -147,7 +154,11 @@ impl Bus {
         for entry in entries {
             match self.accept(entry, headers, caller.as_ref()) {
                 Ok((event_id, accepted)) => {
-                    answers.push(AnswerEntry { event_id: Some(event_id), error_code: None, error_message: None });
+                    answers.push(AnswerEntry {
+                        event_id: Some(event_id),
+                        error_code: None,
+                        error_message: None,
+                    });
                     all_accepted.push(accepted);
                 }
                 Err((code, message)) => answers.push(AnswerEntry {
@@ -205,7 +216,8 @@ impl Bus {
         let context = entry.context(detail, headers, caller);
         let mut step = self.flows.begin(&context, StepKind::Bus, names::bus(self.app));
         step.event_type(detail_type);
-        let subscription = self.app.subscriptions.iter().find(|subscription| subscription.event == detail_type);
+        let subscription =
+            self.app.subscriptions.iter().find(|subscription| subscription.event == detail_type);
         let consumers = match subscription {
             Some(subscription) if source == self.app.name => subscription.consumers,
             Some(_) | None => &[],
@@ -245,9 +257,10 @@ impl Entry {
     /// Its source, detail type and detail, or the code and the text of the error.
     fn check(&self, app: &App) -> Result<(&str, &str, &RawValue), (&'static str, String)> {
         let given = |name: &str, value: &Option<String>| match value.as_deref() {
-            Some("") | None => {
-                Err(("InvalidArgument", format!("Parameter {name} is not valid. Reason: {name} is a required argument.")))
-            }
+            Some("") | None => Err((
+                "InvalidArgument",
+                format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
+            )),
             Some(_) => Ok(()),
         };
         given("Source", &self.source)?;
@@ -289,3 +302,6 @@ impl Entry {
 fn refuse(error_type: &str, message: &str) -> Response {
     json_error(StatusCode::BAD_REQUEST, CONTENT_TYPE, error_type, message)
 }
+
+#[cfg(test)]
+mod tests;
