@@ -51,7 +51,9 @@ pub(crate) fn failures(response: &[u8], batch: &HashSet<&str>) -> Result<HashSet
             Some(Value::Array(items)) => items,
             Some(_) => return Err(UNREADABLE.to_owned()),
         },
-        _ => return Err(UNREADABLE.to_owned()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return Err(UNREADABLE.to_owned());
+        }
     };
     let known = |item: Value| match item.get("itemIdentifier") {
         Some(Value::String(id)) if batch.contains(id.as_str()) => Ok(id.clone()),

@@ -109,7 +109,8 @@ async fn too_much_at_once_is_refused() {
 async fn only_the_granted_source_may_be_used() {
     let world = world_of("publisher").await;
     let entry = world.entry("user.signed_up");
-    let forged = world.function.put_events().entries(entry.clone().build()).entries(entry.source("aws.s3").build());
+    let forged =
+        world.function.put_events().entries(entry.clone().build()).entries(entry.source("aws.s3").build());
     assert_eq!(forged.send().await.unwrap_err().code(), Some("AccessDeniedException"));
 
     let world = world_of("email").await;

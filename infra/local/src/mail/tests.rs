@@ -59,7 +59,8 @@ impl World {
     /// The message's id, or the error's code, which is empty if there was no answer.
     async fn send(&self, client: &Client) -> Result<String, String> {
         let trace = self.running.context().trace.to_string();
-        let raw = "From: Billion <a@x.example>\r\nTo: b@x.example\r\nSubject: Verify\r\n\r\nhttps://x.example/";
+        let raw =
+            "From: Billion <a@x.example>\r\nTo: b@x.example\r\nSubject: Verify\r\n\r\nhttps://x.example/";
         let sent = client
             .send_raw_email()
             .destinations("Ada@X.example")
@@ -82,8 +83,14 @@ async fn a_mail_is_kept_and_shown_in_its_flow() {
     let [kept] = &world.inbox.list(Some("ada@x.EXAMPLE".to_owned()), 10).await.unwrap()[..] else {
         panic!("one mail");
     };
-    assert_eq!((kept.id.as_str(), kept.from.as_str(), kept.subject.as_str()), (&*id, "a@x.example", "Verify"));
-    assert_eq!((kept.to.as_slice(), kept.links.as_slice()), (&["Ada@X.example".to_owned()][..], &["https://x.example/".to_owned()][..]));
+    assert_eq!(
+        (kept.id.as_str(), kept.from.as_str(), kept.subject.as_str()),
+        (&*id, "a@x.example", "Verify")
+    );
+    assert_eq!(
+        (kept.to.as_slice(), kept.links.as_slice()),
+        (&["Ada@X.example".to_owned()][..], &["https://x.example/".to_owned()][..])
+    );
     assert_eq!(kept.function.as_deref(), Some("email"));
     let trace = world.running.context().trace;
     assert_eq!(kept.trace, Some(trace.to_string()));

@@ -318,9 +318,8 @@ impl Queues {
     /// The delivery failed; the next attempt's step begins with the wait for it.
     fn wait_again(&self, queue: &str, message: &Message, reason: String) {
         let mut waiting = self.0.waiting();
-        let is_this_delivery = |it: &mut Waiting| it.step.context() == message.context;
         // A delivery that took too long may have been followed by another one.
-        if !waiting.get_mut(&message.id).is_some_and(|it| is_this_delivery(it)) {
+        if waiting.get(&message.id).is_none_or(|it| it.step.context() != message.context) {
             return;
         }
         let event_type = message.event_type.as_deref();

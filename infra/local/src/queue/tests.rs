@@ -55,10 +55,8 @@ impl World {
     /// Polls the queue with a short visibility timeout while `condition` does not hold.
     async fn poll_until(&self, functions: impl Invoke, condition: impl AsyncFn() -> bool) {
         let (stop, stopped) = watch::channel(false);
-        let faults = Faults::new(Settings {
-            faults: FaultSettings::default(),
-            visibility_timeout_ms: Some(50),
-        });
+        let faults =
+            Faults::new(Settings { faults: FaultSettings::default(), visibility_timeout_ms: Some(50) });
         let polling: JoinHandle<()> = tokio::spawn(source::poll_all(
             &infra_model::APP,
             self.queues.clone(),
@@ -134,7 +132,10 @@ async fn a_message_that_is_received_too_often_becomes_a_dead_letter_and_can_be_r
     assert!(world.receive(Duration::ZERO).await.is_empty());
     let [letter] = &world.queues.dead_letters(10).await.unwrap()[..] else { panic!("one dead letter") };
     assert_eq!((letter.reason.as_str(), letter.receive_count), ("no stamps", 5));
-    assert_eq!((letter.event_type.as_deref(), &letter.body["detail"]["id"]), (Some("user.signed_up"), &json!("evt_1")));
+    assert_eq!(
+        (letter.event_type.as_deref(), &letter.body["detail"]["id"]),
+        (Some("user.signed_up"), &json!("evt_1"))
+    );
     let statuses = world.statuses(trace);
     assert_eq!(statuses.len(), 6);
     assert!(statuses.iter().all(|(_, status)| *status == Status::Error));

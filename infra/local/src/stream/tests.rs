@@ -41,13 +41,15 @@ impl World {
         let mut item = json!({ "pk": { "S": "USER#1" }, "sk": { "S": sk } });
         item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let put = json!({ "TableName": "billion", "Item": item });
-        let put = move |database: &dynoxide::Database| Ok(database.put_item(request::<PutItemRequest>(put)?)?);
+        let put =
+            move |database: &dynoxide::Database| Ok(database.put_item(request::<PutItemRequest>(put)?)?);
         self.table.with_database(put).await.unwrap();
         self.table.written().notify_one();
     }
 
     async fn put_event(&self, id: &str) {
-        self.put(&format!("EVENT#{id}"), json!({ "id": { "S": id }, "type": { "S": "user.verified" } })).await;
+        self.put(&format!("EVENT#{id}"), json!({ "id": { "S": id }, "type": { "S": "user.verified" } }))
+            .await;
     }
 
     async fn deliver_until(&self, functions: impl Invoke, condition: impl AsyncFn() -> bool) {
@@ -127,7 +129,12 @@ async fn a_record_is_as_lambda_delivers_it() {
     assert_eq!(record["awsRegion"], "us-east-1");
     assert_eq!(record["dynamodb"]["StreamViewType"], "NEW_IMAGE");
     assert_eq!(record["dynamodb"]["Keys"]["sk"]["S"], "EVENT#evt_1");
-    assert!(record["eventSourceARN"].as_str().unwrap().starts_with("arn:aws:dynamodb:us-east-1:000000000000:table/billion/stream/"));
+    assert!(
+        record["eventSourceARN"]
+            .as_str()
+            .unwrap()
+            .starts_with("arn:aws:dynamodb:us-east-1:000000000000:table/billion/stream/")
+    );
     assert!(record["dynamodb"]["OldImage"].is_null());
 }
 
@@ -198,7 +205,8 @@ async fn an_event_goes_on_in_the_trace_that_it_names() {
     let world = world().await;
     let context = TraceContext::new_root();
     let traceparent = json!({ "S": context.to_traceparent() });
-    let event = json!({ "id": { "S": "evt_1" }, "type": { "S": "user.verified" }, "traceparent": traceparent });
+    let event =
+        json!({ "id": { "S": "evt_1" }, "type": { "S": "user.verified" }, "traceparent": traceparent });
     world.put("EVENT#evt_1", event).await;
     let seen = Seen::default();
     let done = async || world.flows.get(context.trace).is_some_and(|it| it.flow.status == Status::Ok);

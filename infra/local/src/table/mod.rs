@@ -200,9 +200,8 @@ async fn sweep(database: Database) {
     loop {
         tick.tick().await;
         let database = database.clone();
-        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
-            Ok(Err(error)) => tracing::error!("Expired items stay in the table: {error}"),
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            tracing::error!("Expired items stay in the table: {error}");
         }
     }
 }

@@ -255,9 +255,9 @@ fn ask_for_capacity(body: &Bytes) -> Bytes {
 
 /// All of the capacity units: of one table, or of each that a batch or a transaction touched.
 fn units(consumed: &Value) -> Option<f64> {
-    match consumed {
-        Value::Array(tables) => Some(tables.iter().filter_map(units).sum()),
-        table => table.get("CapacityUnits")?.as_f64(),
+    match consumed.as_array() {
+        Some(tables) => Some(tables.iter().filter_map(units).sum()),
+        None => consumed.get("CapacityUnits")?.as_f64(),
     }
 }
 

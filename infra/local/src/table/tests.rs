@@ -130,7 +130,8 @@ async fn faults_look_as_the_real_ones_and_spare_the_developer() {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = cancelled else {
         panic!("cancelled: {cancelled:?}");
     };
-    let codes: Vec<_> = cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap()).collect();
+    let codes: Vec<_> =
+        cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap()).collect();
     assert_eq!(codes, ["TransactionConflict", "None"]);
     // A read cannot conflict.
     let read = world.function.get_item().table_name("billion").key("pk", text("A")).key("sk", text("1"));
@@ -157,7 +158,12 @@ async fn the_table_is_browsed_by_pages() {
     for sk in ["1", "2", "3"] {
         put(&world.developer, sk).send().await.unwrap();
     }
-    put(&world.developer, "1").item("pk", text("B")).item("n", AttributeValue::N("7".to_owned())).send().await.unwrap();
+    put(&world.developer, "1")
+        .item("pk", text("B"))
+        .item("n", AttributeValue::N("7".to_owned()))
+        .send()
+        .await
+        .unwrap();
     let all = |page: Page| page.items.into_iter().map(|item| format!("{}{}", item.pk, item.sk));
 
     let mut seen = Vec::new();
