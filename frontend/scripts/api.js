@@ -59,10 +59,12 @@ export async function ask(method, path, body) {
 export async function askAsUser(method, path, body) {
   let response = await send(method, path, body);
   if (response.status === 401) {
+    await leaveUnread(response);
     const refreshed = await refresh();
     if (refreshed) response = await send(method, path, body);
   }
   if (response.status === 401) {
+    await leaveUnread(response);
     location.replace(signInAddress());
     throw new SignedOut();
   }
@@ -100,8 +102,9 @@ async function refresh() {
   return await navigator.locks.request("refresh", async () => {
     if (refreshes !== before) return true;
     const response = await sendRefresh();
+    if (!response.ok && response.status !== 401) throw await problemOf(response);
+    await leaveUnread(response);
     if (response.status === 401) return false;
-    if (!response.ok) throw await problemOf(response);
     refreshes += 1;
     tabs.postMessage("refreshed");
     return true;
@@ -145,6 +148,14 @@ async function send(method, path, body) {
       { type: "unreachable" },
     );
   }
+}
+
+/**
+ * A body that nobody reads keeps its connection from the next request.
+ * @param {Response} response
+ */
+async function leaveUnread(response) {
+  if (!response.bodyUsed) await response.body?.cancel();
 }
 
 /**
