@@ -312,10 +312,17 @@ mod tests {
     #[tokio::test]
     async fn the_instance_used_last_is_used_first() {
         let fake = fake(2);
-        fake.go.add_permits(2);
-        let (_, second) = tokio::join!(fake.run(), fake.run());
+        let (mut one, mut other) = (Box::pin(fake.run()), Box::pin(fake.run()));
+        let (done, remaining) = tokio::select! {
+            ran = &mut one => (ran, other),
+            ran = &mut other => (ran, one),
+            () = async { fake.go.add_permits(1); std::future::pending().await } => unreachable!(),
+        };
         fake.go.add_permits(1);
-        assert_eq!(fake.run().await.unwrap().instance, second.unwrap().instance);
+        let last = remaining.await.unwrap();
+        assert_ne!(done.unwrap().instance, last.instance);
+        fake.go.add_permits(1);
+        assert_eq!(fake.run().await.unwrap().instance, last.instance);
     }
 
     #[tokio::test]
