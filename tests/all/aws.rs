@@ -60,10 +60,6 @@ impl Table {
             .await;
         output.expect("the table answers").item
     }
-
-    pub(crate) const fn client(&self) -> &aws_sdk_dynamodb::Client {
-        &self.0
-    }
 }
 
 /// A time as the app writes it.

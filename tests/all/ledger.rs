@@ -60,6 +60,20 @@ impl Ledger {
         items.iter().map(|item| text(&item.attributes["type"])).collect()
     }
 
+    /// Whether a consumer may be done with an event without a word, as there is nothing to do: no device
+    /// is new, or the address is verified already.
+    fn calls_for_nothing(&self, event: &Item, kind: &str) -> bool {
+        let user = self.0.iter().find(|item| item.pk == event.pk && item.sk == "USER");
+        let has = |attribute: &str| user.is_some_and(|user| user.attributes.get(attribute).is_some_and(|it| !it.is_null()));
+        match kind {
+            "session.started" => event.attributes["data"]["new_device"] == false,
+            "user.signed_up" | "user.verification_requested" => {
+                has("verified_at") || user.is_some_and(|user| user.attributes.get("contested") == Some(&Value::Bool(true)))
+            }
+            _ => false,
+        }
+    }
+
     /// Events and consumers that have not said yet that they are done.
     fn open_deliveries(&self) -> Vec<(String, &'static str)> {
         let done: BTreeSet<_> = self
@@ -71,6 +85,9 @@ impl Ledger {
         let mut open = Vec::new();
         for event in self.items("USER#", "EVENT#") {
             let kind = text(&event.attributes["type"]);
+            if self.calls_for_nothing(event, &kind) {
+                continue;
+            }
             for consumer in consumers(&kind) {
                 if !done.contains(&(event.sk.clone(), format!("CONSUMER#{consumer}"))) {
                     open.push((text(&event.attributes["id"]), *consumer));

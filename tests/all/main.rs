@@ -3,14 +3,19 @@
 //! A test that shows a promise bears its id. Each starts a platform of its own, so that none depends
 //! on another.
 
-
+mod abuse;
 mod accounts;
-
+mod api;
 mod aws;
-
-
+mod console;
+mod events;
+mod faults;
 mod forge;
 mod ledger;
-
-
-
+mod mail;
+mod openapi;
+mod privacy;
+mod runtime;
+mod site;
+mod structure;
+mod tokens;

@@ -51,8 +51,23 @@ impl Client {
         &self.origin
     }
 
-    /// Its cookies.
-    pub fn jar(&self) -> MutexGuard<'_, Jar> {
+    /// The value of its cookie of this name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.jar().get(name)
+    }
+
+    /// Puts a value in the place of a cookie's own, or makes one for every path.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        self.jar().set(name, value);
+    }
+
+    /// Forgets a cookie.
+    pub fn forget_cookie(&self, name: &str) {
+        self.jar().forget(name);
+    }
+
+    fn jar(&self) -> MutexGuard<'_, Jar> {
         self.jar.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -293,7 +308,6 @@ impl Response {
     /// # Panics
     ///
     /// If it is none.
-    #[must_use]
     pub fn problem(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
         let problem = self.json();
@@ -323,8 +337,14 @@ impl Response {
 const VARYING_HEADERS: [&str; 6] =
     ["date", "apigw-requestid", "x-amzn-trace-id", "x-amzn-requestid", "traceparent", "server-timing"];
 
+/// Headers that matter when something is wrong.
+const TOLD_HEADERS: [&str; 8] =
+    ["content-type", "content-encoding", "cache-control", "set-cookie", "allow", "retry-after", "location", "etag"];
+
 impl std::fmt::Display for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} → {}\n{:?}\n{}", self.request, self.status, self.headers, self.text())
+        // Those that all responses have are left out.
+        let told: Vec<_> = self.headers.iter().filter(|(name, _)| TOLD_HEADERS.contains(&name.as_str())).collect();
+        write!(f, "{} → {}\n{told:?}\n{:.2000}", self.request, self.status, self.text())
     }
 }

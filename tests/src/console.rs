@@ -40,7 +40,7 @@ pub struct Step {
     pub parent: Option<String>,
     pub kind: String,
     pub name: String,
-    pub detail: String,
+    pub detail: Option<String>,
     pub started_ms: f64,
     pub duration_ms: Option<f64>,
     pub status: String,

@@ -69,12 +69,12 @@ impl Inbox {
     /// All messages to this address, newest first.
     pub async fn to(&self, address: &str) -> Vec<Email> {
         let address = address.replace('%', "%25").replace('+', "%2B").replace('@', "%40");
-        self.list(&format!("/_local/emails?to={address}")).await
+        self.list(&format!("/_local/emails?limit=1000&to={address}")).await
     }
 
     /// All messages, newest first.
     pub async fn all(&self) -> Vec<Email> {
-        self.list("/_local/emails").await
+        self.list("/_local/emails?limit=1000").await
     }
 
     async fn list(&self, path: &str) -> Vec<Email> {

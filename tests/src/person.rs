@@ -139,6 +139,6 @@ impl Person {
     /// If it is not there.
     #[must_use]
     pub fn cookie(&self, name: &str) -> String {
-        self.client.jar().get(name).unwrap_or_else(|| panic!("no cookie {name}"))
+        self.client.cookie(name).unwrap_or_else(|| panic!("no cookie {name}"))
     }
 }

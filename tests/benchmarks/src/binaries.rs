@@ -34,16 +34,22 @@ impl Workspace {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let target =
             env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-        let (folder, options): (_, &[&str]) = match profile {
-            Profile::Release => ("release", &["--release"]),
-            Profile::Dev => ("debug", &[]),
+        let functions = infra_model::APP.functions.iter().map(|function| (function.name, function.name));
+        let measured = functions.chain([("hello", "hello"), ("benchmarks", "hash")]);
+        let folder = match profile {
+            Profile::Release => {
+                for (package, binary) in measured {
+                    cargo(&root, &["build", "--release", "--package", package, "--bin", binary])?;
+                }
+                "release"
+            }
+            Profile::Dev => {
+                let binaries = measured.flat_map(|(_, binary)| ["--bin", binary]);
+                cargo(&root, &["build"].into_iter().chain(binaries).collect::<Vec<_>>())?;
+                "debug"
+            }
         };
-        for function in infra_model::APP.functions {
-            cargo(&root, &[&["build", "--package", function.name], options].concat())?;
-        }
-        cargo(&root, &[&["build", "--package", "hello"], options].concat())?;
-        cargo(&root, &[&["build", "--package", "benchmarks", "--bin", "hash"], options].concat())?;
-        cargo(&root, &["build", "--package", "infra-local"])?;
+        cargo(&root, &["build", "--bin", "infra-local"])?;
 
         let scratch = target.join("benchmarks");
         if scratch.join("data").exists() {
@@ -103,11 +109,13 @@ fn bundle(root: &Path, scratch: &Path) -> Result<PathBuf> {
 
 /// Everything that a build says is shown, but not among the figures.
 fn run(command: &mut Command) -> Result<()> {
-    eprintln!("{command:?}");
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
+    let name = [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+    eprintln!("{name}");
     let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
-    let status = status.map_err(|error| format!("{:?} cannot be run: {error}", command.get_program()))?;
+    let status = status.map_err(|error| format!("{name} cannot be run: {error}"))?;
     if !status.success() {
-        return Err(format!("{command:?} failed: {status}").into());
+        return Err(format!("{name} failed: {status}").into());
     }
     Ok(())
 }

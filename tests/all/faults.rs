@@ -1,0 +1,336 @@
+//! What holds when things go wrong: N1, N2, N3, N6, and how often a mail is sent when its provider fails.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+use tests::person::{PASSWORD, VERIFICATION};
+use tests::{Client, Person, Platform, until};
+
+use crate::ledger::{Ledger, subjects};
+
+/// Long enough for a claim to run out twice and its message to come back.
+const RECOVERY: Duration = Duration::from_secs(120);
+
+/// What became of a sign-up, as its client saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Acknowledged,
+    /// An error, or no answer at all.
+    Unknown,
+}
+
+/// Sign-ups by many people at once, each tried once.
+struct Load {
+    seen: BTreeMap<String, Seen>,
+}
+
+impl Load {
+    /// Signs up `count` people, `at_once` at any moment. `progress` counts the answers.
+    async fn run(origin: &str, count: usize, at_once: usize, progress: Arc<AtomicUsize>) -> Self {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut workers = Vec::new();
+        for worker in 0..at_once {
+            let (origin, next, progress) = (origin.to_owned(), Arc::clone(&next), Arc::clone(&progress));
+            workers.push(tokio::spawn(async move {
+                let mut seen = Vec::new();
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    if place >= count {
+                        return seen;
+                    }
+                    // No client signs up so often that it is refused.
+                    let network = u8::try_from(place / 10 % 250).unwrap();
+                    let address = Ipv4Addr::new(127, 2, network, u8::try_from(worker).unwrap() + 1);
+                    let client = Client::new(&origin, address);
+                    let email = format!("user{place}@example.com");
+                    let body = json!({ "email": email, "password": PASSWORD, "name": "User" });
+                    let answer = client.post("/api/auth/sign-up").json(body).try_send().await;
+                    let outcome = match answer.map(|answer| answer.code()) {
+                        Some(202) => Seen::Acknowledged,
+                        Some(500..) | None => Seen::Unknown,
+                        Some(other) => panic!("{email}: {other}"),
+                    };
+                    seen.push((email, outcome));
+                    progress.fetch_add(1, Ordering::Relaxed);
+                    if outcome == Seen::Unknown {
+                        // The platform may be down; the load goes on when it is up again.
+                        listening(&client).await;
+                    }
+                }
+            }));
+        }
+        let mut seen = BTreeMap::new();
+        for worker in workers {
+            seen.extend(worker.await.expect("a worker"));
+        }
+        Self { seen }
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.seen.values().filter(|seen| **seen == Seen::Acknowledged).count()
+    }
+
+    /// N1, N2, N3: checks the books against what the clients saw.
+    async fn audit(&self, platform: &Platform) {
+        let ledger = settle(platform).await;
+        let mails = platform.inbox.to("").await;
+        let mut sent = BTreeMap::<&str, usize>::new();
+        for mail in &mails {
+            assert!(mail.subject.contains(VERIFICATION), "{mail:?}");
+            *sent.entry(&mail.to[0]).or_default() += 1;
+        }
+        let mut applied = 0;
+        for (email, seen) in &self.seen {
+            let Some(user) = ledger.user_of(email) else {
+                assert_eq!(*seen, Seen::Unknown, "N1: the sign-up of {email} was acknowledged and is lost");
+                assert_eq!(sent.get(email.as_str()), None, "{email} does not exist and was mailed");
+                continue;
+            };
+            applied += 1;
+            // N2 and N3: once, with its one event.
+            assert_eq!(ledger.events_of(&user), ["user.signed_up"], "{email}");
+            let pk = format!("USER#{user}");
+            let of_user = |sk: &str| ledger.items(&pk, sk).len();
+            assert_eq!((of_user("USER"), of_user("USER#WORKSPACE#")), (2, 1), "{email} is stored in part");
+            let count = sent.get(email.as_str()).copied().unwrap_or_default();
+            assert!((1..=2).contains(&count), "{email} was mailed {count} times");
+        }
+        let users = ledger.items("USER#", "USER").into_iter().filter(|item| item.sk == "USER").count();
+        assert_eq!(users, applied, "nobody exists who did not sign up");
+        assert_eq!(ledger.items("EMAIL#", "EMAIL").len(), applied);
+        assert_eq!(ledger.items("WORKSPACE#", "WORKSPACE").len(), applied);
+        for queue in platform.console.queues().await {
+            assert_eq!((queue.visible, queue.in_flight), (0, 0), "{queue:?}");
+        }
+        eprintln!(
+            "{} sign-ups, {} acknowledged, {applied} applied, {} mails",
+            self.seen.len(),
+            self.acknowledged(),
+            mails.len()
+        );
+    }
+}
+
+/// Waits until somebody answers.
+async fn listening(client: &Client) {
+    let deadline = Instant::now() + RECOVERY;
+    while client.get("/offline").try_send().await.is_none() {
+        assert!(Instant::now() < deadline, "nobody listens any more");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until all is done; what died meanwhile is redriven, as somebody who looks at it would.
+async fn settle(platform: &Platform) -> Ledger {
+    let deadline = Instant::now() + RECOVERY;
+    loop {
+        let ledger = Ledger::settled_within(platform, RECOVERY).await;
+        let dead = platform.console.dead_letters().await;
+        if dead.is_empty() {
+            return ledger;
+        }
+        assert!(Instant::now() < deadline, "these die again and again: {dead:#?}");
+        for letter in dead {
+            platform.console.client().post(&format!("{}/redrive", letter.path())).expect(202).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A message that failed comes back soon, but not five times within the lease of a claim.
+fn settings(faults: Value) -> Value {
+    json!({ "visibility_timeout_ms": 6_000, "faults": faults })
+}
+
+#[tokio::test]
+async fn n1_n2_n3_functions_killed_at_random_lose_nothing_and_do_nothing_twice() {
+    let platform = Platform::start_with(settings(json!({}))).await;
+    let seed = fastrand::u64(..);
+    eprintln!("seed: {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let progress = Arc::new(AtomicUsize::new(0));
+    let count = 150;
+    let origin = platform.origin().to_owned();
+    let load = tokio::spawn({
+        let progress = Arc::clone(&progress);
+        async move { Load::run(&origin, count, 6, progress).await }
+    });
+    let mut killed = BTreeMap::<String, u32>::new();
+    while !load.is_finished() {
+        tokio::time::sleep(Duration::from_millis(chance.u64(5..120))).await;
+        let functions = platform.console.functions().await;
+        let busy: Vec<_> = functions
+            .iter()
+            .flat_map(|function| function.instances.iter().map(move |instance| (&function.name, instance)))
+            .filter(|(_, instance)| instance.state == "busy")
+            .collect();
+        if let Some((name, instance)) = chance.choice(busy)
+            && let Some(pid) = rustix::process::Pid::from_raw(instance.pid)
+            && kill_process(pid, Signal::KILL).is_ok()
+        {
+            *killed.entry(name.clone()).or_default() += 1;
+        }
+    }
+    let load = load.await.unwrap();
+    eprintln!("killed: {killed:?}");
+    assert!(killed.values().sum::<u32>() >= 10, "{killed:?}");
+    assert!(load.acknowledged() > 0);
+    load.audit(&platform).await;
+}
+
+#[tokio::test]
+async fn n1_n2_n3_a_platform_killed_at_random_loses_nothing_and_does_nothing_twice() {
+    let mut platform = Platform::start_with(settings(json!({}))).await;
+    let seed = fastrand::u64(..);
+    eprintln!("seed: {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let progress = Arc::new(AtomicUsize::new(0));
+    let count = 150;
+    let origin = platform.origin().to_owned();
+    let load = tokio::spawn({
+        let progress = Arc::clone(&progress);
+        async move { Load::run(&origin, count, 6, progress).await }
+    });
+    let mut kills = 0;
+    while !load.is_finished() {
+        let goal = progress.load(Ordering::Relaxed) + chance.usize(10..40);
+        until("some more sign-ups", async || {
+            (progress.load(Ordering::Relaxed) >= goal || load.is_finished()).then_some(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(chance.u64(0..60))).await;
+        platform.kill_and_restart().await;
+        kills += 1;
+    }
+    let load = load.await.unwrap();
+    eprintln!("kills: {kills}");
+    assert!(kills >= 3);
+    load.audit(&platform).await;
+}
+
+#[tokio::test]
+async fn n1_n2_n3_a_table_that_fails_now_and_then_loses_nothing_and_does_nothing_twice() {
+    for (seed, faults) in [
+        (11, json!({ "throttle": 0.08, "error": 0.05, "conflict": 0.1, "drop_reply": 0.05 })),
+        (12, json!({ "drop_reply": 0.3 })),
+    ] {
+        eprintln!("seed: {seed}");
+        let mut table = faults;
+        table["seed"] = seed.into();
+        let platform = Platform::start_with(settings(json!({ "table": table }))).await;
+        let load = Load::run(platform.origin(), 60, 4, Arc::default()).await;
+        assert!(load.acknowledged() > 20, "{} of 60", load.acknowledged());
+        let calm = json!({ "throttle": 0.0, "error": 0.0, "conflict": 0.0, "drop_reply": 0.0 });
+        platform.console.set(json!({ "faults": { "table": calm } })).await;
+        load.audit(&platform).await;
+    }
+}
+
+/// N2: a reply that is lost after the commit is no reason to do it again.
+#[tokio::test]
+async fn n2_a_reply_that_is_dropped_after_the_commit_is_not_done_twice() {
+    let platform = Platform::start().await;
+    let ada = Person::signed_in(&platform, "Ada").await;
+    Ledger::settled(&platform).await;
+    platform.console.set(json!({ "faults": { "table": { "drop_reply": 0.5, "seed": 3 } } })).await;
+    let mut renamed = 0;
+    for place in 0..15 {
+        let answer = ada.client.patch("/api/me").json(json!({ "name": format!("Ada {place}") })).send().await;
+        assert!([200, 500, 503, 504].contains(&answer.code()), "{answer}");
+        renamed += usize::from(answer.code() == 200);
+    }
+    let mut refreshed = 0;
+    for _ in 0..10 {
+        let answer = ada.client.post("/api/auth/refresh").send().await;
+        assert!([204, 500, 503, 504].contains(&answer.code()), "T4: a lost reply signs nobody out: {answer}");
+        refreshed += usize::from(answer.code() == 204);
+    }
+    platform.console.set(json!({ "faults": { "table": { "drop_reply": 0.0 } } })).await;
+    assert!(renamed > 5 && refreshed > 3, "{renamed} renamed, {refreshed} refreshed");
+    ada.client.post("/api/auth/refresh").expect(204).await;
+    let ledger = Ledger::settled(&platform).await;
+    let events = ledger.events_of(&ledger.user_of(&ada.email).unwrap());
+    let renames = events.iter().filter(|kind| *kind == "user.renamed").count();
+    assert!((renamed..=15).contains(&renames), "{renamed} acknowledged, {renames} applied");
+}
+
+#[tokio::test]
+async fn n6_no_link_is_spent_twice_though_replies_are_dropped() {
+    let platform = Platform::start().await;
+    for seed in 0..4 {
+        let ada = Person::signed_up(&platform, &format!("Ada{seed}")).await;
+        let token = ada.verification_token(&platform).await;
+        Ledger::settled(&platform).await;
+        let faults = json!({ "drop_reply": 0.3, "conflict": 0.2, "throttle": 0.1, "seed": seed });
+        platform.console.set(json!({ "faults": { "table": faults } })).await;
+        let tries: Vec<_> = (0..5)
+            .map(|_| {
+                let client = platform.client();
+                let body = json!({ "token": token });
+                tokio::spawn(async move { client.post("/api/auth/verification/confirm").json(body).send().await })
+            })
+            .collect();
+        let mut codes = Vec::new();
+        for answer in tries {
+            codes.push(answer.await.unwrap().code());
+        }
+        let calm = json!({ "drop_reply": 0.0, "conflict": 0.0, "throttle": 0.0 });
+        platform.console.set(json!({ "faults": { "table": calm } })).await;
+        eprintln!("seed {seed}: {codes:?}");
+        assert!(codes.iter().filter(|code| **code == 204).count() <= 1, "{codes:?}");
+        assert!(codes.iter().all(|code| [204, 410, 409, 500, 503, 504].contains(code)), "{codes:?}");
+        let ledger = Ledger::settled(&platform).await;
+        let events = ledger.events_of(&ledger.user_of(&ada.email).unwrap());
+        let verified = events.iter().filter(|kind| *kind == "user.verified").count();
+        assert!(verified <= 1, "{events:?}");
+        let body = json!({ "token": token });
+        let last = ada.client.post("/api/auth/verification/confirm").json(body).send().await.code();
+        assert_eq!(last, if verified == 1 { 410 } else { 204 }, "{codes:?}");
+    }
+}
+
+/// N4 for the provider that refuses, is busy, or says nothing: once it is well again, the mail is sent once.
+#[tokio::test]
+async fn n4_a_mail_that_was_certainly_not_taken_is_sent_once_in_the_end() {
+    for mode in ["refuse", "throttle"] {
+        let platform = Platform::start().await;
+        platform.console.set(json!({ "faults": { "mail": mode }, "visibility_timeout_ms": 1_000 })).await;
+        let ada = Person::signed_up(&platform, "Ada").await;
+        until("an attempt", async || (platform.console.function("email").await.invocations > 1).then_some(())).await;
+        assert_eq!(platform.inbox.to(&ada.email).await.len(), 0, "{mode}");
+        platform.console.set(json!({ "faults": { "mail": "ok" } })).await;
+        settle(&platform).await;
+        assert_eq!(subjects(&platform, &ada.email).await.into_values().sum::<usize>(), 1, "{mode}");
+        ada.verify(&platform).await;
+    }
+}
+
+/// N4 where nobody can know: at least once, at most twice.
+#[tokio::test]
+async fn n4_a_mail_whose_fate_is_unknown_is_sent_at_most_once_more() {
+    for (mode, least) in [("accept_then_timeout", 1), ("timeout", 0)] {
+        let platform = Platform::start_with(settings(json!({ "mail": mode }))).await;
+        let ada = Person::signed_up(&platform, "Ada").await;
+        // The provider is ill for all of the first attempt, and well after it.
+        until("the end of the first attempt", async || {
+            let flows = platform.console.flows().await;
+            let flow = flows.iter().find(|flow| flow.name == "POST /api/auth/sign-up")?;
+            let steps = platform.console.flow(&flow.trace).await.steps;
+            steps.iter().any(|step| step.kind == "function" && step.name == "email" && step.status != "running").then_some(())
+        })
+        .await;
+        let first = platform.inbox.to(&ada.email).await.len();
+        assert!(first >= least, "{mode}: {first}");
+        platform.console.set(json!({ "faults": { "mail": "ok" } })).await;
+        settle(&platform).await;
+        let sent = subjects(&platform, &ada.email).await.into_values().sum::<usize>();
+        assert!((1..=2).contains(&sent), "{mode}: sent {sent} times");
+        // The newest link works, whichever arrived first.
+        ada.verify(&platform).await;
+    }
+}
