@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use infra_model::App;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::console::guard::only_from_here;
 use crate::flows::{Flows, FunctionRun, TraceContext};
 use crate::runtime::{InvokeError, Outcome, Runtime};
 
@@ -34,13 +35,12 @@ struct Lambda {
     flows: Flows,
 }
 
-/// The API's one path.
+/// The API's one path, closed to other sites' pages as the console is.
 pub fn router(app: &'static App, runtime: Runtime, flows: Flows) -> Router {
-    Router::new().route("/2015-03-31/functions/{function}/invocations", post(invoke)).with_state(Lambda {
-        app,
-        runtime,
-        flows,
-    })
+    Router::new()
+        .route("/2015-03-31/functions/{function}/invocations", post(invoke))
+        .layer(middleware::from_fn(only_from_here))
+        .with_state(Lambda { app, runtime, flows })
 }
 
 async fn invoke(
@@ -55,9 +55,6 @@ async fn invoke(
 
 impl Lambda {
     async fn invoke(&self, function: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
-        if is_cross_site(headers) {
-            return Err(Refusal::CrossSite);
-        }
         let name = self.name(function).ok_or_else(|| Refusal::NotFound(function.to_owned()))?;
         let kind = text(headers, "x-amz-invocation-type").unwrap_or("RequestResponse");
         let limit = match kind {
@@ -147,19 +144,6 @@ impl Lambda {
     }
 }
 
-/// A page of another site must not be able to invoke functions on this laptop. Browsers say where
-/// a request comes from; other programs say nothing.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    match (text(headers, "sec-fetch-site"), text(headers, "origin")) {
-        (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let host = text(headers, "host").unwrap_or_default();
-            origin.strip_prefix("http://") != Some(host)
-        }
-        (None, None) => false,
-    }
-}
-
 fn trace(headers: &HeaderMap) -> TraceContext {
     text(headers, "x-amzn-trace-id")
         .and_then(TraceContext::from_xray)
@@ -186,7 +170,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Why Lambda refuses to invoke.
 #[derive(Debug)]
 enum Refusal {
-    CrossSite,
     NotFound(String),
     Invalid(String),
     NotJson(String),
@@ -207,11 +190,6 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let throttled = matches!(self, Self::Throttled);
         let (status, error_type, message) = match self {
-            Self::CrossSite => (
-                StatusCode::FORBIDDEN,
-                "AccessDeniedException",
-                "Pages of other sites may not invoke functions".to_owned(),
-            ),
             Self::NotFound(function) => (
                 StatusCode::NOT_FOUND,
                 "ResourceNotFoundException",

@@ -12,17 +12,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The command line, or with which code to end.
 pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
-    Arguments::try_parse().map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+    Arguments::try_parse().map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             print!("{error}");
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
-        _ => {
-            let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default();
-            eprintln!("{}; see cargo local --help", first.trim_end_matches('.'));
-            ExitCode::from(2)
-        }
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        eprintln!("{}; see cargo local --help", first.trim_end_matches('.'));
+        ExitCode::from(2)
     })
 }
 

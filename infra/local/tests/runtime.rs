@@ -432,6 +432,7 @@ async fn lambdas_own_api_invokes() {
     let mut laptop = Laptop::new();
     let invoke = |function: &str, kind: &str, script: Value| {
         Request::post(format!("/2015-03-31/functions/{function}/invocations"))
+            .header("host", "localhost:3000")
             .header("x-amz-invocation-type", kind)
             .header("x-amz-log-type", "Tail")
             .body(Body::from(script.to_string()))
@@ -466,10 +467,12 @@ async fn lambdas_own_api_invokes() {
     let mut foreign = invoke("scripted", "Event", json!({}));
     foreign.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
     assert_eq!(laptop.http(foreign).await.0.status(), 403);
-    let large =
-        Request::post("/2015-03-31/functions/scripted/invocations")
-            .body(Body::from(vec![b' '; 7 * 1024 * 1024]));
-    let (response, _) = laptop.http(large.unwrap()).await;
+    let mut rebound = invoke("scripted", "Event", json!({}));
+    rebound.headers_mut().insert("host", "evil.example:3000".parse().unwrap());
+    assert_eq!(laptop.http(rebound).await.0.status(), 403);
+    let mut large = invoke("scripted", "RequestResponse", json!({}));
+    *large.body_mut() = Body::from(vec![b' '; 7 * 1024 * 1024]);
+    let (response, _) = laptop.http(large).await;
     assert_eq!(response.status(), 413);
     assert_eq!(response.headers()["x-amzn-errortype"], "RequestTooLargeException");
 }

@@ -9,7 +9,7 @@ use super::problem::Problem;
 
 /// Refuses requests by another name than this machine's (DNS rebinding), and writes that another
 /// site's page makes.
-pub(super) async fn only_from_here(request: Request, next: Next) -> Response {
+pub(crate) async fn only_from_here(request: Request, next: Next) -> Response {
     match check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

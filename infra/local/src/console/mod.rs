@@ -5,7 +5,7 @@
 //! pages or from programs.
 
 mod api;
-mod guard;
+pub(crate) mod guard;
 mod live;
 mod pages;
 mod problem;

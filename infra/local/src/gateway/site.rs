@@ -26,7 +26,13 @@ const BROTLI_QUALITY: u32 = 5;
 #[derive(Clone)]
 pub struct Pages {
     options: Options,
-    rendered: Arc<Mutex<Option<(Vec<Source>, Arc<Rendered>)>>>,
+    latest: Arc<Mutex<Option<Latest>>>,
+}
+
+/// The last rendering, and of which sources it is.
+struct Latest {
+    sources: Vec<Source>,
+    rendered: Arc<Rendered>,
 }
 
 /// The site at one moment.
@@ -61,7 +67,7 @@ impl Pages {
     /// The site of the app called so; nothing is rendered yet.
     #[must_use]
     pub fn new(name: String) -> Self {
-        Self { options: Options { name, console: true }, rendered: Arc::default() }
+        Self { options: Options { name, console: true }, latest: Arc::default() }
     }
 
     /// The site as its source files are now.
@@ -70,14 +76,14 @@ impl Pages {
     /// If a source file is wrong or cannot be read.
     pub fn current(&self) -> Result<Arc<Rendered>, frontend::Error> {
         let sources = frontend::sources()?;
-        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, rendered)) = &*rendered
-            && *of == sources
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(latest) = &*latest
+            && latest.sources == sources
         {
-            return Ok(Arc::clone(rendered));
+            return Ok(Arc::clone(&latest.rendered));
         }
         let fresh = Arc::new(Rendered::new(frontend::render(&self.options)?));
-        *rendered = Some((sources, Arc::clone(&fresh)));
+        *latest = Some(Latest { sources, rendered: Arc::clone(&fresh) });
         Ok(fresh)
     }
 

@@ -46,10 +46,14 @@ impl Front {
     }
 
     async fn try_bind(port: u16) -> Result<Self, Error> {
-        let because = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => Error::InUse(port),
-            io::ErrorKind::PermissionDenied => Error::Forbidden(port),
-            _ => Error::Refused(error),
+        let because = |error: io::Error| {
+            if error.kind() == io::ErrorKind::AddrInUse {
+                Error::InUse(port)
+            } else if error.kind() == io::ErrorKind::PermissionDenied {
+                Error::Forbidden(port)
+            } else {
+                Error::Refused(error)
+            }
         };
         let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(because)?;
         let port = v4.local_addr().map_err(because)?.port();
