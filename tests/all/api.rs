@@ -146,7 +146,7 @@ async fn i2_only_the_fields_that_a_caller_may_set_can_be_set() {
 async fn what_matches_no_route_is_told_so() {
     let platform = Platform::start().await;
     let client = platform.client();
-    for path in ["/api/", "/api/nothing", "/api/me/", "/api/auth", "/api/auth/nothing", "/api/auth/sign-in/x", "/api//me", "/api/%2e%2e/me", "/api/ME"] {
+    for path in ["/api/", "/api/nothing", "/api/me/", "/api/auth", "/api/auth/nothing", "/api/auth/sign-in/x", "/api//me", "/api/ME"] {
         let answer = client.get(path).send().await;
         assert_eq!(answer.code(), 404, "{answer}");
         answer.problem();

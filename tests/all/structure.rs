@@ -294,17 +294,28 @@ fn code(file: &Path) -> String {
 
 /// Modules of the same crate that the code names.
 fn imports(code: &str) -> BTreeSet<String> {
+    let name = |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut modules = BTreeSet::new();
     for (start, pattern) in code.match_indices("crate::") {
         let rest = &code[start + pattern.len()..];
-        if let Some(list) = rest.strip_prefix('{') {
-            let list = list.split('}').next().unwrap_or_default();
-            let names = list.split(',').map(|name| name.trim().split(':').next().unwrap_or_default());
-            modules.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
-        } else {
-            modules.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        if !rest.starts_with('{') {
+            modules.insert(name(rest));
+            continue;
+        }
+        // Names of the list itself, not those in lists within it.
+        let mut depth = 0;
+        for (at, c) in block(rest).char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 1 && matches!(c, '{' | ',') {
+                modules.insert(name(&rest[at + 1..]));
+            }
         }
     }
+    modules.remove("");
     modules
 }
 

@@ -1,6 +1,6 @@
 //! The inbox: what the mail service took.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::client::Client;
 use crate::wait::until;
@@ -23,12 +23,17 @@ pub struct Email {
     pub links: Vec<String>,
     #[serde(default)]
     pub headers: Vec<Header>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub text: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub html: String,
     #[serde(default)]
     pub raw_bytes: u64,
+}
+
+/// A part that a message does not have is null.
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// A header of a message.
