@@ -15,6 +15,8 @@ export class Faults {
     this.form = one("#faults-form", HTMLFormElement);
     this.result = one("#faults-result", HTMLElement);
     this.edited = false;
+    /** What was set last, with whatever this form does not show. @type {Settings | null} */
+    this.settings = null;
     this.form.addEventListener("input", () => {
       this.edited = true;
       setText(this.result, "");
@@ -26,6 +28,7 @@ export class Faults {
     one("#faults-off", HTMLButtonElement).addEventListener("click", () => {
       const { table } = this.read().faults;
       void this.save({
+        ...this.settings,
         faults: { table: { throttle: 0, error: 0, conflict: 0, drop_reply: 0, seed: table.seed }, mail: "ok" },
       });
     });
@@ -42,7 +45,9 @@ export class Faults {
   }
 
   /** @param {Settings} settings */
-  show({ faults }) {
+  show(settings) {
+    const { faults } = settings;
+    this.settings = settings;
     for (const name of TABLE) this.input(name).value = String(percent(faults.table[name]));
     this.input("seed").value = String(faults.table.seed);
     one("#fault-mail", HTMLSelectElement).value = faults.mail;
@@ -57,6 +62,7 @@ export class Faults {
   read() {
     const part = (/** @type {keyof TableFaults} */ name) => this.input(name).valueAsNumber / 100 || 0;
     return {
+      ...this.settings,
       faults: {
         table: {
           throttle: part("throttle"),

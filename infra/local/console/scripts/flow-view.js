@@ -11,7 +11,7 @@ import { Lanes } from "./lanes.js";
 import { paced } from "./live.js";
 import { emailPage, flowPage, logsPage } from "./pages.js";
 import * as platform from "./platform.js";
-import { anyRuns, elapsed, inOrder, KINDS, MARKS, note } from "./steps.js";
+import { anyRuns, elapsed, inOrder, KINDS, MARKS, note, title } from "./steps.js";
 
 const MOST_ROWS = 500;
 /** From then on, what runs is drawn less often: it may wait for a retry for minutes. */
@@ -130,7 +130,7 @@ export class FlowView {
         setAttribute(slot(row, "status"), "data-state", MARKS[step.status]);
         fill(row, {
           kind: KINDS[step.kind] ?? step.kind,
-          name: step.name,
+          name: title(step),
           note: note(step, flow),
           start: `+${milliseconds(step.started_ms)}`,
           time: step.duration_ms === null ? "running" : milliseconds(step.duration_ms),
@@ -189,7 +189,7 @@ export class FlowView {
     this.chosen.hidden = !first;
     this.graph.mark(first?.id ?? null);
     if (!first) return;
-    setText(one("#chosen-name", HTMLElement), `${KINDS[first.kind] ?? first.kind} ${first.name}`);
+    setText(one("#chosen-name", HTMLElement), `${KINDS[first.kind] ?? first.kind} ${title(first)}`);
     const facts = steps.length === 1 ? factsOf(first) : steps.map(callFact);
     reconcile(one("#chosen-facts", HTMLElement), facts, {
       key: ({ id }) => id,

@@ -101,7 +101,7 @@ function select(report) {
   one("#function", HTMLElement).hidden = false;
   delete one("#log-list", HTMLElement).dataset.touched;
   one("#answer", HTMLElement).hidden = true;
-  setEvent(sampleEvent(report.trigger));
+  setEvent(sampleEvent(report));
   log.show("loading");
   void loadLog();
 }
@@ -218,7 +218,7 @@ request.addEventListener("input", () => {
 one("#invoke", HTMLFormElement).addEventListener("submit", (submit) => void invoke(submit));
 one("#event-reset", HTMLButtonElement).addEventListener("click", () => {
   const report = current();
-  if (report) setEvent(sampleEvent(report.trigger));
+  if (report) setEvent(sampleEvent(report));
 });
 event.addEventListener("input", () => showProblem(null));
 addEventListener("popstate", () => {

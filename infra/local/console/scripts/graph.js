@@ -25,7 +25,7 @@
 
 import { fill, fromTemplate, one, reconcile, setAttribute } from "./dom.js";
 import { duration } from "./format.js";
-import { elapsed, KINDS, lasted, note, tree } from "./steps.js";
+import { elapsed, KINDS, lasted, note, title, tree } from "./steps.js";
 
 const NODE = { least: 136, most: 200, height: 62 };
 const GAP = { column: 27, row: 23, band: 38 };
@@ -144,7 +144,7 @@ function drawNode(row, node, flow, now) {
   fill(row, {
     kind: KINDS[first.kind] ?? first.kind,
     time: duration(together),
-    name: first.name,
+    name: title(first),
     note: node.steps.length === 1 ? note(first, flow) : foldedNote(node.steps),
     failed: first.status === "error" ? "Error" : null,
   });
@@ -247,6 +247,10 @@ function edge(from, to, nodeWidth) {
   const [x1, y1, x2, y2] = [from.x + nodeWidth, middle(from), to.x, middle(to)];
   if (y1 === y2) return `M${x1} ${y1}H${x2}`;
   const bend = (x1 + x2) / 2;
+  // Many below each other share one trunk.
+  if (y2 - y1 > NODE.height + GAP.row) {
+    return `M${x1} ${y1}H${bend - CORNER}q${CORNER} 0 ${CORNER} ${CORNER}V${y2 - CORNER}q0 ${CORNER} ${CORNER} ${CORNER}H${x2}`;
+  }
   return `M${x1} ${y1}C${bend} ${y1} ${bend} ${y2} ${x2} ${y2}`;
 }
 

@@ -122,7 +122,7 @@ function show(mail) {
     },
   );
   one("#reader-links", HTMLElement).hidden = mail.links.length === 0;
-  reconcile(one("#reader-link-list", HTMLElement), [...new Set(mail.links)], {
+  reconcile(one("#reader-link-list", HTMLElement), [...new Set(mail.links.map(normal))], {
     key: (link) => link,
     create: (link) => fromTemplate(isWeb(link) ? "link-template" : "text-link-template"),
     update: (row, link) => {
@@ -151,6 +151,9 @@ function showHtml(mail) {
   frame.src = platform.emailHtmlAddress(mail.id);
   panel.append(frame);
 }
+
+/** The text part says `http://host` where HTML says `http://host/`. @param {string} link */
+const normal = (link) => (isWeb(link) ? new URL(link).href : link);
 
 /** Mail may hold `javascript:` and worse. @param {string} link */
 function isWeb(link) {

@@ -7,7 +7,7 @@
 
 import { fill, fromTemplate, one, reconcile, setAttribute, slot } from "./dom.js";
 import { duration } from "./format.js";
-import { elapsed, inOrder, lasted } from "./steps.js";
+import { elapsed, inOrder, lasted, title } from "./steps.js";
 
 const MOST_LANES = 100;
 
@@ -43,8 +43,8 @@ function draw(row, step, now, end) {
   setAttribute(row, "data-kind", step.kind);
   setAttribute(row, "data-status", step.status);
   fill(row, {
-    name: step.name,
-    note: step.attempt > 1 ? `attempt ${step.attempt}` : step.kind === "table" ? firstWord(step.detail) : null,
+    name: title(step),
+    note: [remark(step), step.attempt > 1 ? `attempt ${step.attempt}` : null].filter(Boolean).join(" ") || null,
     failed: step.status === "error" ? "Error" : null,
     time: duration(whole),
   });
@@ -52,8 +52,14 @@ function draw(row, step, now, end) {
   bar(slot(row, "run"), step.started_ms + init, whole - init, end);
 }
 
-/** The table's operation. @param {string | null} text */
-const firstWord = (text) => (text ?? "").split(" ")[0] || null;
+/**
+ * What tells a step from others of the same name: a call's operation, or a queue from its function.
+ * @param {Step} step
+ */
+function remark({ kind, detail }) {
+  if (kind === "table") return (detail ?? "").split(" ")[0];
+  return kind === "stream" || kind === "bus" || kind === "queue" ? kind : null;
+}
 
 /** @param {HTMLElement} element @param {number} from @param {number} length @param {number} end */
 function bar(element, from, length, end) {

@@ -16,7 +16,7 @@
  */
 
 import { fill, fromTemplate, reconcile, setAttribute, slot } from "./dom.js";
-import { fullTime, plural, shortId, time } from "./format.js";
+import { fullTime, plural, time } from "./format.js";
 
 const MOST_LINES = 200;
 
@@ -27,14 +27,13 @@ export function drawLog(list, lines) {
     create: () => fromTemplate("request-log-template"),
     update: (row, log) => {
       const [first] = log.lines;
-      const bad = log.lines.some((line) => ["ERROR", "WARN"].includes(read(line.line).level ?? ""));
+      const levels = new Set(log.lines.map((line) => read(line.line).level));
       fill(row, {
-        request: log.requestId === null ? "Init" : shortId(log.requestId),
+        request: log.requestId ?? "Init",
         at: first ? time(first.at) : "",
         count: plural(log.lines.length, "line"),
-        attention: bad ? "Has warnings or errors" : null,
+        attention: levels.has("ERROR") ? "Errors" : levels.has("WARN") ? "Warnings" : null,
       });
-      setAttribute(slot(row, "request"), "title", log.requestId);
       reconcile(
         slot(row, "lines"),
         log.lines.slice(-MOST_LINES).map((line, index) => ({ line, key: `${line.at} ${index}` })),
@@ -82,7 +81,8 @@ export function read(line) {
   } catch {
     return plain;
   }
-  const { level, message, timestamp: _timestamp, time: _time, fields, ...rest } = object;
+  // What the line's place says already is left out.
+  const { level, message, timestamp: _at, function: _function, request_id: _request, fields, ...rest } = object;
   const nested = fields !== null && typeof fields === "object" ? fields : {};
   const { message: nestedMessage, ...others } = nested;
   const text = message ?? nestedMessage;

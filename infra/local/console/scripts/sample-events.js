@@ -4,13 +4,15 @@
  * @import { FunctionReport } from "./platform.js"
  */
 
-/** @param {FunctionReport["trigger"]} trigger @returns {unknown} */
-export function sampleEvent(trigger) {
+/** @param {FunctionReport} report @returns {unknown} */
+export function sampleEvent({ name, trigger }) {
   const now = new Date();
   const id = crypto.randomUUID();
   switch (trigger) {
     case "http":
-      return httpRequest(now, id);
+      return name === "auth"
+        ? httpRequest(now, id, "/api/auth", "jwks.json")
+        : httpRequest(now, id, "/api", "health");
     case "queue":
       return queueBatch(now, id);
     case "stream":
@@ -18,11 +20,11 @@ export function sampleEvent(trigger) {
   }
 }
 
-/** @param {Date} now @param {string} id */
-const httpRequest = (now, id) => ({
+/** @param {Date} now @param {string} id @param {string} under @param {string} rest */
+const httpRequest = (now, id, under, rest) => ({
   version: "2.0",
-  routeKey: "ANY /api/{proxy+}",
-  rawPath: "/api/health",
+  routeKey: `ANY ${under}/{proxy+}`,
+  rawPath: `${under}/${rest}`,
   rawQueryString: "",
   headers: { accept: "application/json", host: location.host },
   requestContext: {
@@ -30,14 +32,14 @@ const httpRequest = (now, id) => ({
     apiId: "local",
     domainName: location.host,
     domainPrefix: "local",
-    http: { method: "GET", path: "/api/health", protocol: "HTTP/1.1", sourceIp: "127.0.0.1", userAgent: "console" },
+    http: { method: "GET", path: `${under}/${rest}`, protocol: "HTTP/1.1", sourceIp: "127.0.0.1", userAgent: "console" },
     requestId: id,
-    routeKey: "ANY /api/{proxy+}",
+    routeKey: `ANY ${under}/{proxy+}`,
     stage: "$default",
     time: now.toISOString(),
     timeEpoch: now.getTime(),
   },
-  pathParameters: { proxy: "health" },
+  pathParameters: { proxy: rest },
   isBase64Encoded: false,
 });
 

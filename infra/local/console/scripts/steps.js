@@ -49,18 +49,21 @@ export function tree(steps) {
         const children = below(step.id);
         return { step, children, depth: 1 + Math.max(0, ...children.map((child) => child.depth)) };
       });
-    return parent === null ? branches : branches.sort(longestFirst);
+    return parent === null ? branches : longestFirst(branches);
   };
   return below(null);
 }
 
 /**
- * What is equally long stays in the order of time, but that mere table calls come last.
- * @param {Branch} a
- * @param {Branch} b
+ * The longest first, then the others in the order of time, but mere table calls last.
+ * @param {Branch[]} branches in the order of time
  */
-const longestFirst = (a, b) =>
-  b.depth - a.depth || Number(a.step.kind === "table") - Number(b.step.kind === "table");
+function longestFirst(branches) {
+  const isCall = (/** @type {Branch} */ { step, depth }) => step.kind === "table" && depth === 1;
+  const rest = [...branches.filter((branch) => !isCall(branch)), ...branches.filter(isCall)];
+  const longest = rest.findIndex(({ depth }) => depth === Math.max(...rest.map((branch) => branch.depth)));
+  return longest > 0 ? [...rest.splice(longest, 1), ...rest] : rest;
+}
 
 /** The steps in the order of the tree, parents first. @param {readonly Step[]} steps @returns {Step[]} */
 export function inOrder(steps) {
@@ -69,11 +72,14 @@ export function inOrder(steps) {
   return tree(steps).flatMap(walk);
 }
 
+/** What it is called: a mail by its subject. @param {Step} step */
+export const title = (step) => (step.kind === "mail" && step.detail ? `“${step.detail}”` : step.name);
+
 /** One short line below a step's name. @param {Step} step @param {Flow} flow */
 export function note(step, flow) {
-  if (step.status === "error") return step.error ?? "error";
   const again = step.attempt > 1 ? `attempt ${step.attempt}` : null;
-  return [again, plainNote(step, flow)].filter((part) => part !== null).join(" · ");
+  const rest = step.status === "error" ? (step.error ?? "error") : plainNote(step, flow);
+  return [again, rest].filter((part) => part !== null).join(" · ");
 }
 
 /** @param {Step} step @param {Flow} flow @returns {string | null} */
@@ -84,11 +90,12 @@ function plainNote(step, flow) {
   }
   if (step.status === "running") {
     const waits = step.kind === "queue" || step.kind === "stream";
-    return [step.event, waits ? "not done yet" : "running"].filter(Boolean).join(" · ");
+    return [waits ? "not done yet" : "running", step.event].filter(Boolean).join(" · ");
   }
   if (step.kind === "http" && step.parent === null && flow.http_status !== null && !step.detail) {
     return httpStatus(flow.http_status);
   }
+  if (step.kind === "mail") return step.name;
   return step.detail || step.event || null;
 }
 
