@@ -39,6 +39,10 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Something that the operation needs does not answer, or not well; it may be applied or not. Its cause is for
+    /// the log, never for the caller.
+    #[error("something needed does not answer")]
+    Unavailable(#[source] Box<dyn StdError + Send + Sync>),
     /// Anything else: its cause is for the log, never for the caller.
     #[error("internal error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,dynoxide=error".into()))
         .with_writer(std::io::stderr)
         .init();
     match run(&arguments) {

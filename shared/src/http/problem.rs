@@ -205,6 +205,15 @@ impl From<Error> for Problem {
                 "There is much to do just now. Try again in a moment.",
             )
             .retry_after(retry_after),
+            Error::Unavailable(cause) => Self {
+                cause: Some(Arc::from(cause)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "Something on our side does not answer just now. Try again in a moment.",
+                )
+            }
+            .retry_after(Duration::from_secs(1)),
             Error::Internal(cause) => Self::internal(cause),
         }
     }

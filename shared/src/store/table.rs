@@ -8,9 +8,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,7 +54,10 @@ impl Store {
     /// The table of that name, reached through this connection.
     #[must_use]
     pub fn connect(aws: &Aws, table: impl Into<String>) -> Self {
-        Self::new(Client::new(&aws.config(Service::DynamoDb)), table)
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws.config(Service::DynamoDb))
+            .retry_classifier(ConflictPasses)
+            .build();
+        Self::new(Client::from_conf(config), table)
     }
 
     /// Opens the connection to the table, so that the first request does not wait for it. What it says is of no matter.
@@ -230,17 +236,55 @@ fn backoff(tries: u32) -> Duration {
     Duration::from_millis(20 << tries).mul_f64(f64::from(byte) / 255.0)
 }
 
-/// An error of the table, as the domain's. Throttling is the table's way to say that it is busy.
+/// Tells the SDK that an update which met a transaction on the same item is worth another attempt.
+#[derive(Debug)]
+struct ConflictPasses;
+
+impl ClassifyRetry for ConflictPasses {
+    fn name(&self) -> &'static str {
+        "ConflictPasses"
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let code = context
+            .output_or_error()
+            .and_then(Result::err)
+            .and_then(|error| error.as_operation_error()?.downcast_ref::<UpdateItemError>()?.code());
+        match code {
+            Some("TransactionConflictException") => RetryAction::transient_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+}
+
+/// An error of the table, as the domain's, after the SDK has tried more than once.
 pub(super) fn failed<E>(error: SdkError<E>) -> Error
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     SdkError<E>: StdError + Send + Sync + 'static,
 {
-    match error.code() {
-        Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded") => {
-            Error::Busy { retry_after: Duration::from_secs(1) }
-        }
-        _ => Error::internal(TableError(Box::new(error))),
+    let throttled = matches!(
+        error.code(),
+        Some("ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded")
+    );
+    // What is wrong with a request is wrong for good; all else passes.
+    let refused = error.raw_response().is_some_and(|response| response.status().is_client_error());
+    let contended = matches!(
+        error.code(),
+        Some(
+            "TransactionCanceledException"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+        )
+    );
+    let passes = contended || !(refused || matches!(error, SdkError::ConstructionFailure(_)));
+    let cause = TableError(Box::new(error));
+    if throttled {
+        Error::Busy { retry_after: Duration::from_secs(1) }
+    } else if passes {
+        Error::Unavailable(Box::new(cause))
+    } else {
+        Error::internal(cause)
     }
 }
 
