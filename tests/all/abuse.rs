@@ -204,8 +204,10 @@ async fn e3_failures_are_limited_per_client_over_all_accounts() {
     let ada = Person::verified(&platform, "Ada").await;
     let attacker = platform.client();
     for attempt in 0..SIGN_IN_BY_CLIENT.max {
-        let guess = json!({ "email": format!("user{attempt}@example.com"), "password": "some other password" });
-        let request = attacker.post(SIGN_IN).json(guess).header("x-forwarded-for", &format!("203.0.113.{attempt}"));
+        let guess =
+            json!({ "email": format!("user{attempt}@example.com"), "password": "some other password" });
+        let request =
+            attacker.post(SIGN_IN).json(guess).header("x-forwarded-for", &format!("203.0.113.{attempt}"));
         let answer = request.send().await;
         assert_eq!(answer.code(), 401, "attempt {attempt}: {answer}");
     }
@@ -279,7 +281,8 @@ async fn e3_a_known_device_may_not_guess_without_end_either() {
 async fn e3_guesses_by_a_signed_in_stranger_are_limited() {
     let platform = Platform::start().await;
     let ada = Person::signed_in(&platform, "Ada").await;
-    let change = json!({ "current_password": "some other password entirely", "new_password": OTHER_PASSWORD });
+    let change =
+        json!({ "current_password": "some other password entirely", "new_password": OTHER_PASSWORD });
     let mut last = 0;
     for _ in 0..=shared::limit::PASSWORD_CHECK.max {
         last = ada.client.put("/api/auth/password").json(change.clone()).send().await.code();
@@ -294,7 +297,8 @@ async fn e3_sign_ups_are_limited_per_client() {
     let platform = Platform::start().await;
     let client = platform.client();
     let ask = |place: u32| {
-        let body = json!({ "email": format!("user{place}@example.com"), "password": PASSWORD, "name": "User" });
+        let body =
+            json!({ "email": format!("user{place}@example.com"), "password": PASSWORD, "name": "User" });
         client.post(SIGN_UP).json(body).header("x-forwarded-for", &format!("203.0.113.{place}"))
     };
     for place in 0..SIGN_UP_BY_CLIENT.max {
@@ -390,4 +394,3 @@ async fn forget_counts(platform: &Platform) {
         table.set((&item.pk, &item.sk), "taken", AttributeValue::N("0".to_owned())).await;
     }
 }
-

@@ -91,13 +91,19 @@ async fn a2_common_passwords_and_the_owners_own_words_are_refused() {
     for password in refused {
         let answer = sign_up_with(&client, "eve", password).await;
         assert_eq!(invalid_fields(&answer), ["password"], "{password}: {answer}");
-        let answer = ada.client.post(RESET).json(json!({ "token": reset, "password": password })).send().await;
+        let answer =
+            ada.client.post(RESET).json(json!({ "token": reset, "password": password })).send().await;
         assert_eq!(invalid_fields(&answer), ["password"], "{password}: {answer}");
         let change = json!({ "current_password": PASSWORD, "new_password": password });
         let answer = ada.client.put("/api/auth/password").json(change).send().await;
         assert_eq!(invalid_fields(&answer), ["new_password"], "{password}: {answer}");
     }
-    for password in ["wilhelmina.wavertree", "Wilhelmina Wavertree", "wilhelmina.wavertree@example.com", "wavertreewavertree1"] {
+    for password in [
+        "wilhelmina.wavertree",
+        "Wilhelmina Wavertree",
+        "wilhelmina.wavertree@example.com",
+        "wavertreewavertree1",
+    ] {
         let body = json!({ "email": "wilhelmina.wavertree@example.com", "name": "Wilhelmina Wavertree", "password": password });
         let answer = platform.client().post(SIGN_UP).json(body).send().await;
         assert_eq!(invalid_fields(&answer), ["password"], "{password}: {answer}");
@@ -370,7 +376,8 @@ async fn a7_looking_at_a_link_spends_nothing() {
     for page in ["/verify", "/reset", "/confirm-email"] {
         for method in [reqwest::Method::GET, reqwest::Method::HEAD] {
             // A scanner may send what a browser keeps to itself.
-            for path in [page.to_owned(), format!("{page}?token={token}"), format!("{page}%23token={token}")] {
+            for path in [page.to_owned(), format!("{page}?token={token}"), format!("{page}%23token={token}")]
+            {
                 let answer = scanner.request(method.clone(), &path).send().await;
                 assert!([200, 404].contains(&answer.code()), "{answer}");
             }
@@ -472,7 +479,11 @@ async fn a9_one_address_is_one_account_whatever_its_case_or_unicode_form() {
         }
         let ledger = Ledger::read(&platform).await;
         assert_eq!(ledger.items("EMAIL#", "EMAIL").len(), 1, "{spelling}");
-        assert_eq!(ledger.items("USER#", "USER").iter().filter(|item| item.sk == "USER").count(), 1, "{spelling}");
+        assert_eq!(
+            ledger.items("USER#", "USER").iter().filter(|item| item.sk == "USER").count(),
+            1,
+            "{spelling}"
+        );
         // The budget of mails to the address is not what this is about.
         reset_limits(&platform).await;
     }
@@ -504,7 +515,10 @@ async fn a9_no_second_account_arises_from_sign_ups_at_once() {
     }
     let ledger = Ledger::settled(&platform).await;
     let users = ledger.items("USER#", "USER").into_iter().filter(|item| item.sk == "USER").count();
-    assert_eq!((users, ledger.items("EMAIL#", "EMAIL").len(), ledger.items("WORKSPACE#", "").len()), (1, 1, 1));
+    assert_eq!(
+        (users, ledger.items("EMAIL#", "EMAIL").len(), ledger.items("WORKSPACE#", "").len()),
+        (1, 1, 1)
+    );
     let events = ledger.events_of(&ledger.user_of("ada@example.com").unwrap());
     assert_eq!(events.iter().filter(|kind| *kind == "user.signed_up").count(), 1, "{events:?}");
 }
@@ -559,8 +573,7 @@ async fn at_once<F: Future<Output = Response> + Send + 'static>(
     count: usize,
     request: impl Fn(Client, usize) -> F,
 ) -> Vec<Response> {
-    let running: Vec<_> =
-        (0..count).map(|place| tokio::spawn(request(platform.client(), place))).collect();
+    let running: Vec<_> = (0..count).map(|place| tokio::spawn(request(platform.client(), place))).collect();
     let mut answers = Vec::new();
     for request in running {
         answers.push(request.await.expect("an answer"));

@@ -19,7 +19,11 @@ async fn i1_no_route_gives_one_user_anothers_data() {
     let bob = Person::signed_in(&platform, "Bob").await;
     let sessions = async |person: &Person| {
         let json = person.client.get("/api/auth/sessions").expect(200).await.json();
-        let ids = json["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap().to_owned());
+        let ids = json["sessions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|session| session["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
     let (adas, bobs) = (sessions(&ada).await, sessions(&bob).await);
@@ -43,12 +47,17 @@ async fn i1_no_route_gives_one_user_anothers_data() {
     let ledger = Ledger::settled(&platform).await;
     let (adas_id, bobs_id) = (ada.id().await, bob.id().await);
     let bobs_events = ledger.items(&format!("USER#{bobs_id}"), "EVENT#").len();
-    for cursor in [cursor.to_owned(), format!("USER#{adas_id}"), format!("{cursor}%00"), format!("..%2f{cursor}")] {
+    for cursor in
+        [cursor.to_owned(), format!("USER#{adas_id}"), format!("{cursor}%00"), format!("..%2f{cursor}")]
+    {
         let answer = bob.client.get(&format!("/api/me/activity?limit=100&cursor={cursor}")).send().await;
         if answer.code() == 200 {
             let json = answer.json();
             let events = json["events"].as_array().unwrap();
-            assert!(events.len() <= bobs_events && events.iter().all(|event| event["type"] != "user.renamed"), "{answer}");
+            assert!(
+                events.len() <= bobs_events && events.iter().all(|event| event["type"] != "user.renamed"),
+                "{answer}"
+            );
         } else {
             assert_eq!(answer.code(), 422, "{answer}");
         }
@@ -61,7 +70,8 @@ async fn i1_no_route_gives_one_user_anothers_data() {
         request = request.header(name, value);
     }
     assert_eq!(request.expect(200).await.json()["user"]["id"], bobs_id.as_str());
-    for path in [format!("/api/me/{adas_id}"), format!("/api/users/{adas_id}"), "/api/me/sessions".to_owned()] {
+    for path in [format!("/api/me/{adas_id}"), format!("/api/users/{adas_id}"), "/api/me/sessions".to_owned()]
+    {
         bob.client.get(&path).expect_problem(404, "not-found").await;
     }
 }
@@ -77,7 +87,11 @@ async fn i1_whoever_is_not_signed_in_sees_nobodys_data() {
         ("GET", "/api/me/activity", Value::Null),
         ("GET", "/api/auth/sessions", Value::Null),
         ("DELETE", "/api/auth/sessions/ses_019346f1a2b37c8d9e0f1a2b3c4d5e6f", Value::Null),
-        ("PUT", "/api/auth/password", json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD })),
+        (
+            "PUT",
+            "/api/auth/password",
+            json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD }),
+        ),
         ("PUT", "/api/auth/email", json!({ "email": "eve@example.com", "password": PASSWORD })),
     ] {
         let request = stranger.request(method.parse().unwrap(), path);
@@ -117,7 +131,11 @@ async fn i2_only_the_fields_that_a_caller_may_set_can_be_set() {
         ("POST", "/api/auth/sign-in", json!({ "email": ada.email, "password": PASSWORD })),
         ("POST", "/api/auth/verification", json!({ "email": ada.email })),
         ("POST", "/api/auth/password/forgot", json!({ "email": ada.email })),
-        ("PUT", "/api/auth/password", json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD })),
+        (
+            "PUT",
+            "/api/auth/password",
+            json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD }),
+        ),
         ("PUT", "/api/auth/email", json!({ "email": "eve@example.com", "password": PASSWORD })),
         ("PATCH", "/api/me", json!({ "name": "Eve" })),
     ] {
@@ -129,11 +147,26 @@ async fn i2_only_the_fields_that_a_caller_may_set_can_be_set() {
             assert!(body.get(field).is_some(), "{body}: the unknown field is named: {answer}");
         }
     }
-    for body in [r#"{"name":"Eve","name":"Mallory"}"#, r#"["Eve"]"#, r#""Eve""#, "null", "1", r#"{"name":["Eve"]}"#, r#"{"name":{"$gt":""}}"#] {
+    for body in [
+        r#"{"name":"Eve","name":"Mallory"}"#,
+        r#"["Eve"]"#,
+        r#""Eve""#,
+        "null",
+        "1",
+        r#"{"name":["Eve"]}"#,
+        r#"{"name":{"$gt":""}}"#,
+    ] {
         let request = ada.client.patch("/api/me").body(body).header("content-type", "application/json");
         request.expect_problem(422, "validation").await;
     }
-    for body in ["", "{", r#"{"name":"Eve"} {"name":"Mallory"}"#, "\u{feff}{\"name\":\"Eve\"}", r#"{"name":"\ud800"}"#, "{'name':'Eve'}"] {
+    for body in [
+        "",
+        "{",
+        r#"{"name":"Eve"} {"name":"Mallory"}"#,
+        "\u{feff}{\"name\":\"Eve\"}",
+        r#"{"name":"\ud800"}"#,
+        "{'name':'Eve'}",
+    ] {
         let request = ada.client.patch("/api/me").body(body).header("content-type", "application/json");
         request.expect_problem(400, "malformed-json").await;
     }
@@ -146,7 +179,16 @@ async fn i2_only_the_fields_that_a_caller_may_set_can_be_set() {
 async fn what_matches_no_route_is_told_so() {
     let platform = Platform::start().await;
     let client = platform.client();
-    for path in ["/api/", "/api/nothing", "/api/me/", "/api/auth", "/api/auth/nothing", "/api/auth/sign-in/x", "/api//me", "/api/ME"] {
+    for path in [
+        "/api/",
+        "/api/nothing",
+        "/api/me/",
+        "/api/auth",
+        "/api/auth/nothing",
+        "/api/auth/sign-in/x",
+        "/api//me",
+        "/api/ME",
+    ] {
         let answer = client.get(path).send().await;
         assert_eq!(answer.code(), 404, "{answer}");
         answer.problem();
@@ -208,7 +250,16 @@ async fn activity_comes_in_pages_newest_first() {
     assert_eq!(&paged, all["events"].as_array().unwrap());
     let times: Vec<_> = paged.iter().map(|event| event["time"].as_str().unwrap()).collect();
     assert!(times.is_sorted_by(|one, other| one >= other), "{times:?}");
-    for query in ["limit=0", "limit=101", "limit=-1", "limit=x", "limit=1e3", "cursor=x", "cursor=", "limit=18446744073709551616"] {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=-1",
+        "limit=x",
+        "limit=1e3",
+        "cursor=x",
+        "cursor=",
+        "limit=18446744073709551616",
+    ] {
         ada.client.get(&format!("/api/me/activity?{query}")).expect_problem(422, "validation").await;
     }
 }
@@ -243,7 +294,8 @@ async fn i3_whatever_is_sent_the_answer_is_documented_and_no_failure() {
     for place in 0..REQUESTS {
         let sent = requests.new_tree(&mut runner).expect("a request").current();
         // No client asks so often that it is only ever refused for that.
-        let client = platform.client_at(Ipv4Addr::new(127, 1, sent.client, u8::try_from(place % 250).unwrap() + 1));
+        let client =
+            platform.client_at(Ipv4Addr::new(127, 1, sent.client, u8::try_from(place % 250).unwrap() + 1));
         let mut request = client.request(sent.method.parse().unwrap(), &sent.path);
         for (name, value) in &sent.headers {
             request = request.header(name, &value.replace("{access}", &access));
@@ -282,7 +334,8 @@ async fn i3_good_requests_are_answered_as_documented() {
     let phone = ada.elsewhere(&platform);
     phone.sign_in().await;
     let sessions = ada.client.get("/api/auth/sessions").expect(200).await.json();
-    let other = sessions["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+    let other =
+        sessions["sessions"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
     let revoke = format!("/api/auth/sessions/{}", other["id"].as_str().unwrap());
     for (method, path, body) in [
         ("GET", "/api/health", Value::Null),
@@ -299,8 +352,16 @@ async fn i3_good_requests_are_answered_as_documented() {
         ("POST", "/api/auth/password/forgot", json!({ "email": ada.email })),
         ("POST", "/api/auth/verification", json!({ "email": ada.email })),
         ("PUT", "/api/auth/email", json!({ "email": "new@example.com", "password": PASSWORD })),
-        ("PUT", "/api/auth/password", json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD })),
-        ("POST", "/api/auth/sign-up", json!({ "email": "bob@example.com", "password": PASSWORD, "name": "Bob" })),
+        (
+            "PUT",
+            "/api/auth/password",
+            json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD }),
+        ),
+        (
+            "POST",
+            "/api/auth/sign-up",
+            json!({ "email": "bob@example.com", "password": PASSWORD, "name": "Bob" }),
+        ),
         ("POST", "/api/auth/sign-in", json!({ "email": ada.email, "password": OTHER_PASSWORD })),
         ("POST", "/api/auth/sign-out", Value::Null),
     ] {
@@ -320,11 +381,16 @@ fn sent(operations: Vec<Operation>) -> impl Strategy<Value = Sent> {
         1 => prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]).prop_map(Some),
     ];
     let place = 0..operations.len();
-    (place, method, segment(), prop::bool::weighted(0.15), query(), any::<u64>(), headers(), 0..=250_u8).prop_flat_map(
-        move |(place, method, segment, astray, query, _, headers, client)| {
+    (place, method, segment(), prop::bool::weighted(0.15), query(), any::<u64>(), headers(), 0..=250_u8)
+        .prop_flat_map(move |(place, method, segment, astray, query, _, headers, client)| {
             let operation = &operations[place];
             let method = method.unwrap_or(&operation.method).to_owned();
-            let mut path = operation.path.split('/').map(|part| if part.starts_with('{') { segment.as_str() } else { part }).collect::<Vec<_>>().join("/");
+            let mut path = operation
+                .path
+                .split('/')
+                .map(|part| if part.starts_with('{') { segment.as_str() } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
             if astray {
                 path.push('/');
                 path.push_str(&segment);
@@ -338,8 +404,7 @@ fn sent(operations: Vec<Operation>) -> impl Strategy<Value = Sent> {
                 headers: headers.clone(),
                 client,
             })
-        },
-    )
+        })
 }
 
 /// Part of a path, percent-encoded as need be.

@@ -66,7 +66,9 @@ async fn a_sign_up_is_one_flow_from_the_request_to_the_mail() {
     let warm = platform
         .console
         .flow_when("POST /api/auth/sign-up", |warm| {
-            warm.trace != flow.trace && warm.status == "ok" && warm.steps.iter().any(|step| step.kind == "mail")
+            warm.trace != flow.trace
+                && warm.status == "ok"
+                && warm.steps.iter().any(|step| step.kind == "mail")
         })
         .await;
     assert_eq!(warm.cold_starts, 0, "{warm:#?}");
@@ -105,10 +107,16 @@ async fn the_console_tells_of_functions_their_instances_and_their_logs() {
     assert_eq!(names, infra_model::APP.functions.iter().map(|function| function.name).collect::<Vec<_>>());
     for function in &functions {
         let model = infra_model::APP.function(&function.name).unwrap();
-        assert_eq!((function.memory_mib, function.timeout_seconds), (model.memory_mib, model.timeout_seconds));
+        assert_eq!(
+            (function.memory_mib, function.timeout_seconds),
+            (model.memory_mib, model.timeout_seconds)
+        );
         assert_eq!(function.purpose, model.purpose);
         assert!(["http", "stream", "queue"].contains(&function.trigger.as_str()));
-        assert!(function.concurrency_limit > 0 && function.invocations > 0 && function.cold_starts > 0, "{function:?}");
+        assert!(
+            function.concurrency_limit > 0 && function.invocations > 0 && function.cold_starts > 0,
+            "{function:?}"
+        );
         assert!(function.p50_ms.is_some_and(|ms| ms > 0.0) && function.billed_ms > 0, "{function:?}");
         assert_eq!((function.errors, function.throttles), (0, 0), "{function:?}");
         for instance in &function.instances {
@@ -125,21 +133,32 @@ async fn the_console_tells_of_functions_their_instances_and_their_logs() {
     let lines = platform.console.logs("email").await;
     let line = lines.iter().find(|line| line.line.contains("poison")).expect("a line of the failure");
     let request_id = line.request_id.clone().unwrap();
-    assert!(line.at.parse::<jiff::Timestamp>().is_ok() && !line.instance.is_empty() && line.stream == "stdout", "{line:?}");
+    assert!(
+        line.at.parse::<jiff::Timestamp>().is_ok() && !line.instance.is_empty() && line.stream == "stdout",
+        "{line:?}"
+    );
     let path = format!("/_local/functions/email/logs?request_id={request_id}");
     let of_request = platform.console.client().get(&path).expect(200).await.json();
     let of_request = of_request["lines"].as_array().unwrap();
     assert!(!of_request.is_empty() && of_request.len() < lines.len());
     assert!(of_request.iter().all(|line| line["request_id"] == request_id.as_str()));
     let parsed: Value = serde_json::from_str(&line.line).expect("logs are JSON");
-    assert!(parsed["timestamp"].is_string() && parsed["level"] == "ERROR" && parsed["request_id"] == request_id.as_str(), "{parsed}");
+    assert!(
+        parsed["timestamp"].is_string()
+            && parsed["level"] == "ERROR"
+            && parsed["request_id"] == request_id.as_str(),
+        "{parsed}"
+    );
     let functions = platform.console.functions().await;
 
     let summary = platform.console.summary().await;
     assert_eq!(summary.invocations, functions.iter().map(|function| function.invocations).sum::<u64>());
     assert_eq!(summary.cold_starts, functions.iter().map(|function| function.cold_starts).sum::<u64>());
     assert_eq!(summary.billed_ms, functions.iter().map(|function| function.billed_ms).sum::<u64>());
-    assert_eq!((summary.emails as usize, summary.dead_letters, summary.errors), (platform.inbox.all().await.len(), 0, 0));
+    assert_eq!(
+        (summary.emails as usize, summary.dead_letters, summary.errors),
+        (platform.inbox.all().await.len(), 0, 0)
+    );
     assert!(summary.p50_ms.unwrap() <= summary.p95_ms.unwrap());
 }
 
@@ -157,7 +176,12 @@ async fn the_inbox_is_told_of_mails_and_shows_their_html_in_a_frame_that_can_do_
     assert_eq!(html.header("x-content-type-options"), "nosniff");
     assert!(html.text().contains("<body"));
     assert_eq!(platform.inbox.to("nobody@example.com").await.len(), 0);
-    for path in ["/_local/emails/none", "/_local/emails/none/html", "/_local/flows/none", "/_local/functions/none/logs"] {
+    for path in [
+        "/_local/emails/none",
+        "/_local/emails/none/html",
+        "/_local/flows/none",
+        "/_local/functions/none/logs",
+    ] {
         let answer = platform.client().get(path).send().await;
         assert_eq!(answer.code(), 404, "{answer}");
     }
@@ -180,7 +204,9 @@ async fn whoever_listens_is_told_at_once() {
             text.push_str(&String::from_utf8_lossy(&chunk));
             while let Some(end) = text.find("\n\n") {
                 let event: String = text.drain(..end + 2).collect();
-                let field = |name: &str| event.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+                let field = |name: &str| {
+                    event.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+                };
                 if let (Some(name), Some(data)) = (field("event:"), field("data:")) {
                     assert!(field("id:").is_some(), "{event}");
                     seen.entry(name).or_default().push(serde_json::from_str(&data).expect("JSON"));
@@ -194,15 +220,19 @@ async fn whoever_listens_is_told_at_once() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), heard_all).await.unwrap_or_else(|_| panic!("heard in vain"));
+    tokio::time::timeout(Duration::from_secs(30), heard_all)
+        .await
+        .unwrap_or_else(|_| panic!("heard in vain"));
     assert_eq!(seen["email"][0]["to"], json!([ada.email]));
     let trace = seen["email"][0]["trace"].clone();
     for kind in ["http", "function", "table", "stream", "bus", "queue", "mail"] {
-        let of_kind = seen["step"].iter().filter(|step| step["step"]["kind"] == kind && step["trace"] == trace);
+        let of_kind =
+            seen["step"].iter().filter(|step| step["step"]["kind"] == kind && step["trace"] == trace);
         assert!(of_kind.count() > 0, "no step of kind {kind}");
     }
     for step in &seen["step"] {
-        serde_json::from_value::<Step>(step["step"].clone()).unwrap_or_else(|error| panic!("{error}: {step}"));
+        serde_json::from_value::<Step>(step["step"].clone())
+            .unwrap_or_else(|error| panic!("{error}: {step}"));
     }
     let flow = seen["flow"].iter().find(|flow| flow["trace"] == trace).expect("the flow");
     serde_json::from_value::<Flow>(flow.clone()).expect("a flow");
@@ -215,7 +245,14 @@ async fn the_console_is_for_this_machine_only_and_no_other_site_may_change_anyth
     let platform = Platform::start().await;
     let client = platform.client();
     let port = platform.origin().rsplit(':').next().unwrap();
-    for host in ["evil.example", "evil.example:3000", "localhost.evil.example", "127.0.0.1.evil.example", "169.254.169.254", ""] {
+    for host in [
+        "evil.example",
+        "evil.example:3000",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "169.254.169.254",
+        "",
+    ] {
         for path in ["/_local/emails", "/_local", "/_local/settings", "/_local/events", "/_local/table"] {
             let answer = client.get(path).header("host", host).send().await;
             assert!([400, 403, 421].contains(&answer.code()), "{host:?}: {answer}");
@@ -232,8 +269,16 @@ async fn the_console_is_for_this_machine_only_and_no_other_site_may_change_anyth
         ("POST", "/2015-03-31/functions/api/invocations", json!({})),
     ];
     for (method, path, body) in writes {
-        for (name, value) in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example"), ("origin", "null")] {
-            let request = client.request(method.parse().unwrap(), path).without_header("sec-fetch-site").header(name, value);
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+        ] {
+            let request = client
+                .request(method.parse().unwrap(), path)
+                .without_header("sec-fetch-site")
+                .header(name, value);
             let request = if body.is_null() { request } else { request.json(body.clone()) };
             let answer = request.send().await;
             assert_eq!(answer.code(), 403, "{name}: {value}: {answer}");
@@ -242,8 +287,17 @@ async fn the_console_is_for_this_machine_only_and_no_other_site_may_change_anyth
     let settings = client.get("/_local/settings").expect(200).await.json();
     assert_eq!(settings["faults"]["mail"], "ok");
     // A program on this machine says nothing of where it comes from.
-    client.put("/_local/settings").without_header("sec-fetch-site").json(json!({ "faults": { "mail": "refuse" } })).expect(200).await;
-    for wrong in [json!({ "faults": { "mail": "burn" } }), json!({ "fault": {} }), json!({ "faults": { "table": { "error": 2.0 } } })] {
+    client
+        .put("/_local/settings")
+        .without_header("sec-fetch-site")
+        .json(json!({ "faults": { "mail": "refuse" } }))
+        .expect(200)
+        .await;
+    for wrong in [
+        json!({ "faults": { "mail": "burn" } }),
+        json!({ "fault": {} }),
+        json!({ "faults": { "table": { "error": 2.0 } } }),
+    ] {
         let answer = client.put("/_local/settings").json(wrong).send().await;
         assert!([400, 422].contains(&answer.code()), "{answer}");
     }
@@ -266,7 +320,9 @@ async fn the_data_is_shown_as_it_is_in_the_table() {
     let mut paged = Vec::new();
     let mut cursor = None::<String>;
     loop {
-        let after = cursor.map(|cursor| format!("&cursor={}", cursor.replace('%', "%25").replace('#', "%23").replace('+', "%2B")));
+        let after = cursor.map(|cursor| {
+            format!("&cursor={}", cursor.replace('%', "%25").replace('#', "%23").replace('+', "%2B"))
+        });
         let path = format!("/_local/table?limit=3{}", after.unwrap_or_default());
         let page = platform.console.client().get(&path).expect(200).await.json();
         paged.extend(page["items"].as_array().unwrap().clone());

@@ -21,7 +21,9 @@ async fn v1_each_change_has_one_event_and_no_other() {
     let change = json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD });
     ada.client.put("/api/auth/password").json(change).expect(204).await;
     let token = ada.reset_token(&platform).await;
-    ada.client.post_json("/api/auth/password/reset", json!({ "token": token, "password": PASSWORD }), 204).await;
+    ada.client
+        .post_json("/api/auth/password/reset", json!({ "token": token, "password": PASSWORD }), 204)
+        .await;
     let ledger = Ledger::settled(&platform).await;
     let user = ledger.user_of(&ada.email).unwrap();
     assert_eq!(
@@ -40,7 +42,12 @@ async fn v1_each_change_has_one_event_and_no_other() {
     );
     // Each was told in a mail of its own, once.
     let subjects = subjects(&platform, &ada.email).await;
-    assert!(subjects.iter().all(|(subject, count)| *count == if subject == "Your password was changed" { 2 } else { 1 }), "{subjects:?}");
+    assert!(
+        subjects
+            .iter()
+            .all(|(subject, count)| *count == if subject == "Your password was changed" { 2 } else { 1 }),
+        "{subjects:?}"
+    );
 }
 
 #[tokio::test]
@@ -98,7 +105,8 @@ async fn v2_an_event_that_is_delivered_again_mails_nobody_twice() {
 #[tokio::test]
 async fn v3_a_poison_message_holds_up_nothing_and_ends_with_its_reason_where_it_can_be_redriven() {
     let platform = Platform::start_with(json!({ "visibility_timeout_ms": 300 })).await;
-    let poison = json!({ "specversion": "1.0", "id": "poison", "type": "user.signed_up", "data": 7 }).to_string();
+    let poison =
+        json!({ "specversion": "1.0", "id": "poison", "type": "user.signed_up", "data": 7 }).to_string();
     put_events(&platform, &[("user.signed_up", poison.as_str()), ("user.verified", "{}")]).await;
     // Meanwhile all goes on.
     let ada = Person::signed_in(&platform, "Ada").await;
@@ -121,7 +129,8 @@ async fn v3_a_poison_message_holds_up_nothing_and_ends_with_its_reason_where_it_
     client.post(&format!("{}/redrive", dead[0].path())).expect(202).await;
     until("its second death", async || {
         let now = platform.console.dead_letters().await;
-        let died_again = now.len() == 2 && now.iter().any(|letter| letter.dead_at > dead[0].dead_at && letter.dead_at > dead[1].dead_at);
+        let died_again = now.len() == 2
+            && now.iter().any(|letter| letter.dead_at > dead[0].dead_at && letter.dead_at > dead[1].dead_at);
         died_again.then_some(())
     })
     .await;
@@ -180,10 +189,12 @@ async fn v4_of_a_batch_only_what_failed_is_tried_again() {
         message("three", delivered(&bob.email)),
         message("four", delivered(&bob.email).replace("evt_", "xyz_")),
     ] });
-    let answer = platform.console.client().post("/_local/functions/email/invoke").json(batch).expect(200).await.json();
+    let answer =
+        platform.console.client().post("/_local/functions/email/invoke").json(batch).expect(200).await.json();
     assert_eq!(answer["function_error"], Value::Null, "{answer}");
     let failures = answer["payload"]["batchItemFailures"].as_array().unwrap_or_else(|| panic!("{answer}"));
-    let mut failed: Vec<_> = failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
+    let mut failed: Vec<_> =
+        failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
     failed.sort_unstable();
     assert_eq!(failed, ["four", "two"]);
 
@@ -213,7 +224,9 @@ async fn an_event_without_subscribers_goes_to_no_queue() {
     ada.client.patch("/api/me").json(json!({ "name": "Countess" })).expect(200).await;
     let flow = platform
         .console
-        .flow_when("PATCH /api/me", |flow| flow.steps.iter().any(|step| step.kind == "bus" && step.status == "ok"))
+        .flow_when("PATCH /api/me", |flow| {
+            flow.steps.iter().any(|step| step.kind == "bus" && step.status == "ok")
+        })
         .await;
     assert!(flow.steps.iter().all(|step| step.kind != "queue"), "{flow:?}");
     platform.console.drained().await;

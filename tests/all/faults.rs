@@ -272,7 +272,9 @@ async fn n6_no_link_is_spent_twice_though_replies_are_dropped() {
             .map(|_| {
                 let client = platform.client();
                 let body = json!({ "token": token });
-                tokio::spawn(async move { client.post("/api/auth/verification/confirm").json(body).send().await })
+                tokio::spawn(
+                    async move { client.post("/api/auth/verification/confirm").json(body).send().await },
+                )
             })
             .collect();
         let mut codes = Vec::new();
@@ -301,7 +303,10 @@ async fn n4_a_mail_that_was_certainly_not_taken_is_sent_once_in_the_end() {
         let platform = Platform::start().await;
         platform.console.set(json!({ "faults": { "mail": mode }, "visibility_timeout_ms": 1_000 })).await;
         let ada = Person::signed_up(&platform, "Ada").await;
-        until("an attempt", async || (platform.console.function("email").await.invocations > 1).then_some(())).await;
+        until("an attempt", async || {
+            (platform.console.function("email").await.invocations > 1).then_some(())
+        })
+        .await;
         assert_eq!(platform.inbox.to(&ada.email).await.len(), 0, "{mode}");
         platform.console.set(json!({ "faults": { "mail": "ok" } })).await;
         settle(&platform).await;
@@ -321,7 +326,10 @@ async fn n4_a_mail_whose_fate_is_unknown_is_sent_at_most_once_more() {
             let flows = platform.console.flows().await;
             let flow = flows.iter().find(|flow| flow.name == "POST /api/auth/sign-up")?;
             let steps = platform.console.flow(&flow.trace).await.steps;
-            steps.iter().any(|step| step.kind == "function" && step.name == "email" && step.status != "running").then_some(())
+            steps
+                .iter()
+                .any(|step| step.kind == "function" && step.name == "email" && step.status != "running")
+                .then_some(())
         })
         .await;
         let first = platform.inbox.to(&ada.email).await.len();

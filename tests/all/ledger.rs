@@ -38,7 +38,10 @@ impl Ledger {
 
     /// The items of this kind.
     pub(crate) fn items(&self, pk_prefix: &str, sk_prefix: &str) -> Vec<&Item> {
-        self.0.iter().filter(|item| item.pk.starts_with(pk_prefix) && item.sk.starts_with(sk_prefix)).collect()
+        self.0
+            .iter()
+            .filter(|item| item.pk.starts_with(pk_prefix) && item.sk.starts_with(sk_prefix))
+            .collect()
     }
 
     /// All items.
@@ -64,11 +67,14 @@ impl Ledger {
     /// is new, or the address is verified already.
     fn calls_for_nothing(&self, event: &Item, kind: &str) -> bool {
         let user = self.0.iter().find(|item| item.pk == event.pk && item.sk == "USER");
-        let has = |attribute: &str| user.is_some_and(|user| user.attributes.get(attribute).is_some_and(|it| !it.is_null()));
+        let has = |attribute: &str| {
+            user.is_some_and(|user| user.attributes.get(attribute).is_some_and(|it| !it.is_null()))
+        };
         match kind {
             "session.started" => event.attributes["data"]["new_device"] == false,
             "user.signed_up" | "user.verification_requested" => {
-                has("verified_at") || user.is_some_and(|user| user.attributes.get("contested") == Some(&Value::Bool(true)))
+                has("verified_at")
+                    || user.is_some_and(|user| user.attributes.get("contested") == Some(&Value::Bool(true)))
             }
             _ => false,
         }

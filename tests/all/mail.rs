@@ -53,9 +53,12 @@ async fn s3_no_address_adds_a_header_or_a_recipient() {
 #[tokio::test]
 async fn s3_no_name_adds_a_header_or_a_recipient() {
     let platform = Platform::start().await;
-    for name in ["Ada\r\nBcc: eve@evil.example", "Ada\nX: y", "Ada\u{2028}x", "Ada\u{0}", "\u{202e}adA", "", "   "] {
+    for name in
+        ["Ada\r\nBcc: eve@evil.example", "Ada\nX: y", "Ada\u{2028}x", "Ada\u{0}", "\u{202e}adA", "", "   "]
+    {
         let body = json!({ "email": "ada@example.com", "password": PASSWORD, "name": name });
-        let answer = platform.client().post("/api/auth/sign-up").json(body).expect_problem(422, "validation").await;
+        let answer =
+            platform.client().post("/api/auth/sign-up").json(body).expect_problem(422, "validation").await;
         assert_eq!(answer["errors"][0]["field"], "name", "{name:?}: {answer}");
     }
     for (place, name) in [
@@ -122,17 +125,27 @@ async fn s4_every_mail_can_be_read_in_text_and_in_html_and_shows_input_as_it_was
         let Email { subject, text, html, links, .. } = &mail;
         assert!(text.trim().len() > 80 && html.len() > 200, "{subject}: {text}\n{html}");
         let own_words = text.replace(name, "");
-        assert!(!own_words.contains("</") && !own_words.contains("&amp;"), "{subject} is no plain text: {text}");
+        assert!(
+            !own_words.contains("</") && !own_words.contains("&amp;"),
+            "{subject} is no plain text: {text}"
+        );
         for line in text.lines().filter(|line| !line.contains("http")) {
             assert!(line.chars().count() <= 100, "{subject}: a long line: {line}");
         }
-        assert!(!html.contains("<img") && !html.contains("<script") && !html.contains("onerror=alert(1)>"), "{subject}: {html}");
+        assert!(
+            !html.contains("<img") && !html.contains("<script") && !html.contains("onerror=alert(1)>"),
+            "{subject}: {html}"
+        );
         // Nothing is loaded when it is opened: no picture tells that it was.
         for remote in ["src=", "@import", "url(", "<link", "<iframe", "<form"] {
-            assert!(!html.contains(remote), "{subject} loads {remote}: {html}");
+            let own_words = html.replace("&#60;img src=x", "").replace("&lt;img src=x", "");
+            assert!(!own_words.contains(remote), "{subject} loads {remote}: {html}");
         }
         for link in links {
-            assert!(text.contains(link.as_str()) || !link.contains("token"), "{subject}: {link} is not in the text");
+            assert!(
+                text.contains(link.as_str()) || !link.contains("token"),
+                "{subject}: {link} is not in the text"
+            );
             assert!(link.starts_with(platform.origin()), "{subject}: {link}");
         }
         if subject == "Your address is verified" {
@@ -140,10 +153,16 @@ async fn s4_every_mail_can_be_read_in_text_and_in_html_and_shows_input_as_it_was
             let body = html.split("<body").nth(1).unwrap_or(html);
             assert!(body.contains("&#60;img src=x") || body.contains("&lt;img src=x"), "{html}");
         } else {
-            assert!(!text.contains("onerror"), "{subject} shows a name to an address that nobody has verified");
+            assert!(
+                !text.contains("onerror"),
+                "{subject} shows a name to an address that nobody has verified"
+            );
         }
         assert!(!text.contains("49"), "{text}");
-        assert!(mail.headers.iter().any(|header| header.name.eq_ignore_ascii_case("auto-submitted")), "{subject}");
+        assert!(
+            mail.headers.iter().any(|header| header.name.eq_ignore_ascii_case("auto-submitted")),
+            "{subject}"
+        );
     }
 }
 
@@ -153,10 +172,14 @@ fn assert_one_recipient(mail: &Email, address: &str) {
     for name in ["to", "from", "subject", "date", "message-id"] {
         assert_eq!(headers.iter().filter(|header| *header == name).count(), 1, "{name} in {headers:?}");
     }
-    assert!(!headers.iter().any(|header| ["cc", "bcc", "x", "reply-to", "sender"].contains(&header.as_str())), "{headers:?}");
+    assert!(
+        !headers.iter().any(|header| ["cc", "bcc", "x", "reply-to", "sender"].contains(&header.as_str())),
+        "{headers:?}"
+    );
     let to = mail.headers.iter().find(|header| header.name.eq_ignore_ascii_case("to")).expect("To");
     let header = format!("To: {}\r\n\r\n", to.value);
     let parsed = MessageParser::default().parse(header.as_bytes()).expect("a header");
-    let recipients: Vec<_> = parsed.to().into_iter().flat_map(|to| to.iter()).filter_map(|to| to.address()).collect();
+    let recipients: Vec<_> =
+        parsed.to().into_iter().flat_map(|to| to.iter()).filter_map(|to| to.address()).collect();
     assert_eq!(recipients, [address]);
 }

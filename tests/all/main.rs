@@ -7,6 +7,7 @@ mod abuse;
 mod accounts;
 mod api;
 mod aws;
+mod browser;
 mod console;
 mod events;
 mod faults;

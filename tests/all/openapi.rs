@@ -15,7 +15,10 @@ fn the_published_document_is_what_the_code_says() {
         fs::write(&path, &made).expect("the document is written");
     }
     let kept = fs::read_to_string(&path).expect("the document");
-    assert!(kept == made, "functions/api/openapi.json is stale: UPDATE=1 cargo test -p tests published_document");
+    assert!(
+        kept == made,
+        "functions/api/openapi.json is stale: UPDATE=1 cargo test -p tests published_document"
+    );
 }
 
 /// The document, to check answers against.
@@ -43,11 +46,13 @@ impl Document {
         let paths = self.0["paths"].as_object().expect("paths");
         let operations = paths.iter().flat_map(|(path, item)| {
             let methods = item.as_object().expect("an object").iter();
-            methods.filter(|(name, _)| METHODS.contains(&name.as_str())).map(move |(method, operation)| Operation {
-                method: method.to_uppercase(),
-                path: path.clone(),
-                responses: operation["responses"].as_object().expect("responses").clone(),
-                fields: self.fields(operation),
+            methods.filter(|(name, _)| METHODS.contains(&name.as_str())).map(move |(method, operation)| {
+                Operation {
+                    method: method.to_uppercase(),
+                    path: path.clone(),
+                    responses: operation["responses"].as_object().expect("responses").clone(),
+                    fields: self.fields(operation),
+                }
             })
         });
         operations.collect()
@@ -59,7 +64,12 @@ impl Document {
     }
 
     /// The operation that a request is one of.
-    pub(crate) fn find<'a>(&self, operations: &'a [Operation], method: &str, path: &str) -> Option<&'a Operation> {
+    pub(crate) fn find<'a>(
+        &self,
+        operations: &'a [Operation],
+        method: &str,
+        path: &str,
+    ) -> Option<&'a Operation> {
         let path = path.split('?').next().unwrap_or_default();
         operations.iter().find(|operation| operation.method == method && matches(&operation.path, path))
     }
@@ -119,7 +129,8 @@ impl Document {
         }
         if let Value::Array(items) = value {
             let mut places = items.iter().enumerate();
-            return places.find_map(|(at, item)| self.mismatch(&schema["items"], item, &format!("{place}[{at}]")));
+            return places
+                .find_map(|(at, item)| self.mismatch(&schema["items"], item, &format!("{place}[{at}]")));
         }
         let (Value::Object(members), Some(properties)) = (value, schema["properties"].as_object()) else {
             return None;
@@ -160,5 +171,8 @@ fn is_a(value: &Value, kind: &str) -> bool {
 fn matches(template: &str, path: &str) -> bool {
     let (template, path) = (template.split('/').collect::<Vec<_>>(), path.split('/').collect::<Vec<_>>());
     template.len() == path.len()
-        && template.iter().zip(&path).all(|(part, own)| part.starts_with('{') && !own.is_empty() || part == own)
+        && template
+            .iter()
+            .zip(&path)
+            .all(|(part, own)| part.starts_with('{') && !own.is_empty() || part == own)
 }

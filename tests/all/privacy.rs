@@ -35,7 +35,9 @@ async fn k2_no_secret_token_or_address_is_in_a_log_a_trace_a_dead_letter_or_an_e
     secrets.extend(cookies.map(|name| ada.cookie(name)));
     ada.client.patch("/api/me").json(json!({ "name": "Newname" })).expect(200).await;
     let reset = ada.reset_token(&platform).await;
-    ada.client.post_json("/api/auth/password/reset", json!({ "token": reset, "password": OTHER_PASSWORD }), 204).await;
+    ada.client
+        .post_json("/api/auth/password/reset", json!({ "token": reset, "password": OTHER_PASSWORD }), 204)
+        .await;
     secrets.push(reset);
     OTHER_PASSWORD.clone_into(&mut ada.password);
     ada.sign_in().await;
@@ -46,7 +48,11 @@ async fn k2_no_secret_token_or_address_is_in_a_log_a_trace_a_dead_letter_or_an_e
     secrets.push(token);
 
     // What goes wrong is told in more places than what goes well.
-    for body in [json!({ "email": ada.email }), json!({ "wilhelmina@example.com": PASSWORD }), json!("wilhelmina@example.com")] {
+    for body in [
+        json!({ "email": ada.email }),
+        json!({ "wilhelmina@example.com": PASSWORD }),
+        json!("wilhelmina@example.com"),
+    ] {
         ada.client.post_json("/api/auth/sign-up", body, 422).await;
     }
     let broken = format!("{{\"email\":\"{}\",\"password\":\"{PASSWORD}\"", ada.email);
@@ -83,7 +89,12 @@ async fn k2_no_secret_token_or_address_is_in_a_log_a_trace_a_dead_letter_or_an_e
         // The console shows the path that was asked for on this machine; no other trace does.
         places.push((format!("the flow {}", flow.name), format!("{:?}", flow.steps)));
     }
-    for item in ledger.items("USER#", "EVENT#").into_iter().chain(ledger.items("LIMIT#", "")).chain(ledger.items("EVENT#", "")) {
+    for item in ledger
+        .items("USER#", "EVENT#")
+        .into_iter()
+        .chain(ledger.items("LIMIT#", ""))
+        .chain(ledger.items("EVENT#", ""))
+    {
         places.push((format!("the item {} {}", item.pk, item.sk), format!("{item:?}")));
     }
     let dead = platform.console.dead_letters().await;

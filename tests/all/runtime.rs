@@ -31,7 +31,12 @@ async fn an_instance_is_started_cold_used_again_warm_and_frozen_meanwhile() {
     let api = platform.console.function("api").await;
     assert_eq!((api.invocations, api.cold_starts, api.instances.len()), (5, 1, 1));
     let instance = &api.instances[0];
-    assert_eq!((instance.state.as_str(), instance.invocations), ("frozen", 5));
+    assert_eq!(instance.invocations, 5);
+    until("a frozen instance", async || {
+        let api = platform.console.function("api").await;
+        (api.instances[0].state == "frozen").then_some(())
+    })
+    .await;
     until("a stopped process", async || (process_state(instance.pid) == Some('T')).then_some(())).await;
     // It gets nothing of this machine's environment.
     let environment = std::fs::read_to_string(format!("/proc/{}/environ", instance.pid)).unwrap();
@@ -42,43 +47,32 @@ async fn an_instance_is_started_cold_used_again_warm_and_frozen_meanwhile() {
     }
 }
 
+/// That one above the limit is throttled is shown in `infra/local/tests/runtime.rs`, with a limit that a
+/// small machine can reach.
 #[tokio::test]
-async fn requests_at_once_scale_out_and_one_above_the_limit_is_throttled() {
+async fn requests_at_once_run_in_instances_of_their_own_and_those_serve_the_next() {
+    const AT_ONCE: usize = 5;
     let platform = Platform::start().await;
-    let limit = infra_model::APP.function("auth").unwrap().reserved_concurrency.unwrap() as usize;
-    let lambda = lambda(&platform);
-    let http = platform.client();
-    let mut running = Vec::new();
-    let event = http_event("GET", "/api/auth/jwks.json");
-    // Instances are held by stopping their processes: more than 8 at once would be held by the machine.
-    until("as many instances as are allowed, all busy", async || {
+    let running: Vec<_> = (0..AT_ONCE)
+        .map(|place| {
+            let client = platform.client();
+            let body = json!({ "email": format!("user{place}@example.com"), "password": PASSWORD });
+            tokio::spawn(async move { client.post("/api/auth/sign-in").json(body).send().await.code() })
+        })
+        .collect();
+    // Held by stopping their processes, so that none is free before all are at work.
+    until("as many instances as requests", async || {
         for pid in platform.pids("auth").await {
             let _ = kill_process(pid, Signal::STOP);
         }
         let auth = platform.console.function("auth").await;
-        let is_held = |instance: &&Instance| instance.state != "frozen" && process_state(instance.pid) == Some('T');
-        let busy = auth.instances.iter().filter(is_held).count();
-        if busy >= limit {
-            return Some(());
-        }
-        for _ in 0..(limit - busy).min(8) {
-            let (lambda, event) = (lambda.clone(), event.clone());
-            running.push(tokio::spawn(async move {
-                lambda.invoke().function_name("auth").payload(event).send().await.map(|output| output.status_code())
-            }));
-        }
-        None
+        let is_held =
+            |instance: &&Instance| instance.state != "frozen" && process_state(instance.pid) == Some('T');
+        (auth.instances.iter().filter(is_held).count() == AT_ONCE
+            || running.iter().any(tokio::task::JoinHandle::is_finished))
+        .then_some(())
     })
     .await;
-    let refused = lambda.invoke().function_name("auth").payload(event).send().await.unwrap_err();
-    assert_eq!(refused.code(), Some("TooManyRequestsException"), "{refused:?}");
-    assert_eq!(refused.raw_response().map(|response| response.status().as_u16()), Some(429));
-    let answer = http.get("/api/auth/jwks.json").send().await;
-    assert_eq!(answer.code(), 429, "{answer}");
-    answer.problem();
-    assert!(platform.console.function("auth").await.throttles >= 2);
-    // Another function is none the poorer.
-    http.get("/api/health").expect(200).await;
     until("all to be answered", async || {
         for pid in platform.pids("auth").await {
             let _ = kill_process(pid, Signal::CONT);
@@ -87,10 +81,14 @@ async fn requests_at_once_scale_out_and_one_above_the_limit_is_throttled() {
     })
     .await;
     for answer in running {
-        assert_eq!(answer.await.unwrap().expect("an answer"), 200);
+        assert_eq!(answer.await.unwrap(), 401);
     }
-    http.get("/api/auth/jwks.json").expect(200).await;
-    assert!(platform.console.function("auth").await.instances.len() <= limit);
+    let before = platform.console.function("auth").await;
+    assert_eq!((before.invocations as usize, before.errors), (AT_ONCE, 0));
+    assert!((2..=AT_ONCE).contains(&before.instances.len()), "{before:?}");
+    platform.client().get("/api/auth/jwks.json").expect(200).await;
+    let after = platform.console.function("auth").await;
+    assert_eq!((after.instances.len(), after.cold_starts), (before.instances.len(), before.cold_starts));
 }
 
 #[tokio::test]
@@ -117,7 +115,8 @@ async fn a_function_that_takes_too_long_is_ended_and_its_caller_told() {
     assert_eq!(answer.problem()["type"], "/problems/gateway-timeout");
     assert!(start.elapsed() >= Duration::from_secs(timeout.into()), "{:?}", start.elapsed());
     assert_eq!(process_state(pid.as_raw_nonzero().get()), None, "the instance is ended");
-    let flow = platform.console.flow_when("POST /api/auth/sign-in", |flow| flow.http_status == Some(504)).await;
+    let flow =
+        platform.console.flow_when("POST /api/auth/sign-in", |flow| flow.http_status == Some(504)).await;
     assert_eq!(flow.status, "error");
     let step = flow.steps.iter().find(|step| step.kind == "function").unwrap();
     assert!(step.error.as_deref().is_some_and(|error| error.contains("timed out")), "{step:?}");
@@ -138,7 +137,8 @@ async fn a_function_that_crashes_is_noticed_at_once_and_started_afresh() {
         until("a request at work", async || {
             let auth = platform.console.function("auth").await;
             let busy = auth.instances.iter().find(|instance| instance.state == "busy");
-            let killed = busy.and_then(|instance| kill_process(Pid::from_raw(instance.pid)?, Signal::KILL).ok());
+            let killed =
+                busy.and_then(|instance| kill_process(Pid::from_raw(instance.pid)?, Signal::KILL).ok());
             (killed.is_some() || asked.is_finished()).then_some(())
         })
         .await;
@@ -154,7 +154,8 @@ async fn a_function_that_crashes_is_noticed_at_once_and_started_afresh() {
     let answer = crashed.expect("a request whose function was killed");
     assert_eq!(answer.problem()["type"], "/problems/bad-gateway");
     assert!(!answer.text().contains("signal"), "why it failed is for the log: {answer}");
-    let flow = platform.console.flow_when("POST /api/auth/sign-in", |flow| flow.http_status == Some(502)).await;
+    let flow =
+        platform.console.flow_when("POST /api/auth/sign-in", |flow| flow.http_status == Some(502)).await;
     let step = flow.steps.iter().find(|step| step.kind == "function").unwrap();
     assert!(step.error.as_deref().is_some_and(|error| error.contains("killed")), "{step:?}");
     ada.sign_in().await;
@@ -165,7 +166,8 @@ async fn anyone_on_this_machine_can_invoke_a_function_as_the_aws_cli_does() {
     let platform = Platform::start().await;
     let lambda = lambda(&platform);
     for name in ["api", "billion-api", "arn:aws:lambda:us-east-1:000000000000:function:billion-api"] {
-        let output = lambda.invoke().function_name(name).payload(http_event("GET", "/api/health")).send().await;
+        let output =
+            lambda.invoke().function_name(name).payload(http_event("GET", "/api/health")).send().await;
         let output = output.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert_eq!((output.status_code(), output.function_error()), (200, None));
         let answer = payload(output.payload());
@@ -200,18 +202,25 @@ async fn an_asynchronous_invocation_is_tried_three_times_and_then_kept_among_the
     let dead = until("a dead letter", async || platform.console.dead_letters().await.pop()).await;
     assert_eq!((dead.queue.as_str(), dead.receive_count), ("email", 3), "{dead:?}");
     assert!(!dead.reason.is_empty());
-    let record = dead.body.as_str().map_or_else(|| dead.body.clone(), |text| serde_json::from_str(text).unwrap());
+    let record =
+        dead.body.as_str().map_or_else(|| dead.body.clone(), |text| serde_json::from_str(text).unwrap());
     assert_eq!(record["requestContext"]["condition"], "RetriesExhausted", "{record}");
     assert_eq!(record["requestPayload"]["Records"], "none of that kind");
     let flow = platform.console.flow(dead.trace.as_deref().unwrap()).await;
-    let attempts: Vec<_> = flow.steps.iter().filter(|step| step.kind == "function").map(|step| step.attempt).collect();
+    let attempts: Vec<_> =
+        flow.steps.iter().filter(|step| step.kind == "function").map(|step| step.attempt).collect();
     assert_eq!(attempts, [1, 2, 3]);
     assert_eq!((flow.status.as_str(), flow.retries), ("error", 2));
 
     // One that works is done once, without a word.
-    let output = lambda.invoke().function_name("api").invocation_type(InvocationType::Event).payload(http_event("GET", "/api/health"));
+    let output = lambda
+        .invoke()
+        .function_name("api")
+        .invocation_type(InvocationType::Event)
+        .payload(http_event("GET", "/api/health"));
     assert_eq!(output.send().await.unwrap().status_code(), 202);
-    until("an invocation", async || (platform.console.function("api").await.invocations == 1).then_some(())).await;
+    until("an invocation", async || (platform.console.function("api").await.invocations == 1).then_some(()))
+        .await;
     assert_eq!(platform.console.dead_letters().await.len(), 1);
 }
 
@@ -226,11 +235,17 @@ async fn a_function_can_do_only_what_it_was_granted() {
 
     let table = |aws: &Aws| aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb));
     let key = |name: &str| AttributeValue::S(name.to_owned());
-    let get = |aws: &Aws| table(aws).get_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
+    let get =
+        |aws: &Aws| table(aws).get_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
     assert_eq!(get(&publisher).await.unwrap_err().code(), Some("AccessDeniedException"));
-    assert_eq!(get(&api).await.unwrap_err().code(), Some("AccessDeniedException"), "it has Query, not GetItem");
+    assert_eq!(
+        get(&api).await.unwrap_err().code(),
+        Some("AccessDeniedException"),
+        "it has Query, not GetItem"
+    );
     get(&email).await.expect("it may");
-    let delete = table(&api).delete_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
+    let delete =
+        table(&api).delete_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
     assert_eq!(delete.await.unwrap_err().code(), Some("AccessDeniedException"));
     let scan = table(&email).scan().table_name(APP_NAME).send();
     assert_eq!(scan.await.unwrap_err().code(), Some("AccessDeniedException"), "no function scans");
@@ -254,7 +269,8 @@ async fn a_function_can_do_only_what_it_was_granted() {
     let send = |aws: &Aws| {
         use aws_sdk_ses::types::{Body, Content, Destination, Message};
         let text = |text: &str| Content::builder().data(text).build().unwrap();
-        let message = Message::builder().subject(text("x")).body(Body::builder().text(text("x")).build()).build();
+        let message =
+            Message::builder().subject(text("x")).body(Body::builder().text(text("x")).build()).build();
         aws_sdk_ses::Client::new(&aws.config(Service::Ses))
             .send_email()
             .source("hello@billion.example")
@@ -263,7 +279,10 @@ async fn a_function_can_do_only_what_it_was_granted() {
             .send()
     };
     for aws in [&api, &publisher] {
-        assert!(matches!(send(aws).await.unwrap_err().code(), Some("AccessDenied" | "AccessDeniedException")));
+        assert!(matches!(
+            send(aws).await.unwrap_err().code(),
+            Some("AccessDenied" | "AccessDeniedException")
+        ));
     }
     assert_eq!(platform.inbox.to("eve@example.com").await.len(), 0);
 }
@@ -305,7 +324,8 @@ async fn what_the_browser_sent_reaches_the_function_and_its_answer_the_browser()
     assert!(!answer.header("apigw-requestid").is_empty());
     // Cookies in several headers, odd parameters, an encoded path.
     let access = ada.cookie("__Host-access");
-    let request = client.get("/api/me?a=1&a=2&b=%26&c").header("cookie", &format!("x=1; __Host-access={access}; y=2"));
+    let request =
+        client.get("/api/me?a=1&a=2&b=%26&c").header("cookie", &format!("x=1; __Host-access={access}; y=2"));
     request.expect(200).await;
     // The id in a problem is that of the invocation, by which its log and its flow are found.
     let answer = client.get("/api/nothing?x=y").send().await;

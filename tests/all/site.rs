@@ -7,8 +7,20 @@ use tests::{Person, Platform, Response};
 
 /// Every page of the app.
 pub(crate) const PAGES: [&str; 14] = [
-    "/", "/sign-up", "/check-mail", "/verify", "/sign-in", "/forgot", "/reset", "/confirm-email", "/signed-out",
-    "/overview", "/activity", "/security", "/profile", "/offline",
+    "/",
+    "/sign-up",
+    "/check-mail",
+    "/verify",
+    "/sign-in",
+    "/forgot",
+    "/reset",
+    "/confirm-email",
+    "/signed-out",
+    "/overview",
+    "/activity",
+    "/security",
+    "/profile",
+    "/offline",
 ];
 
 /// Every page of the console.
@@ -38,12 +50,21 @@ async fn f1_every_response_is_guarded_by_headers() {
             assert_eq!(own, *value, "{name} of {page}");
         }
     }
-    for missing in ["/nothing", "/sign-in/", "/sign-in.html", "/index.html", "/assets/none.js", "/.env", "/_local/none"] {
+    for missing in
+        ["/nothing", "/sign-in/", "/sign-in.html", "/index.html", "/assets/none.js", "/.env", "/_local/none"]
+    {
         let answer = client.get(missing).send().await;
         assert!(answer.code() >= 300, "{answer}");
         assert_guarded(&answer);
     }
-    for path in ["/api/health", "/api/me", "/api/nothing", "/api/auth/nothing", "/api/auth/sign-in", "/api/openapi.json"] {
+    for path in [
+        "/api/health",
+        "/api/me",
+        "/api/nothing",
+        "/api/auth/nothing",
+        "/api/auth/sign-in",
+        "/api/openapi.json",
+    ] {
         assert_guarded(&client.get(path).send().await);
         assert_guarded(&client.post(path).body("{").send().await);
     }
@@ -54,8 +75,15 @@ async fn f1_every_response_is_guarded_by_headers() {
 async fn f1_the_policy_lets_nothing_in() {
     let directives: Vec<_> = CONTENT_SECURITY_POLICY.split(';').map(str::trim).collect();
     for directive in [
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self'",
-        "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "require-trusted-types-for 'script'",
     ] {
         assert!(directives.contains(&directive), "{directive}");
     }
@@ -86,7 +114,9 @@ async fn f1_what_is_private_is_stored_nowhere() {
         let answer = ada.client.get(path).send().await;
         assert_eq!(answer.header("cache-control"), "no-store", "{answer}");
     }
-    for (path, status) in [("/api/auth/refresh", 204), ("/api/auth/sign-out", 204), ("/api/auth/refresh", 401)] {
+    for (path, status) in
+        [("/api/auth/refresh", 204), ("/api/auth/sign-out", 204), ("/api/auth/refresh", 401)]
+    {
         let answer = ada.client.post(path).expect(status).await;
         assert_eq!(answer.header("cache-control"), "no-store", "{answer}");
     }
@@ -114,8 +144,16 @@ async fn pages_have_clean_addresses_and_the_rest_is_not_found() {
         assert_eq!((again.code(), again.body.len()), (304, 0), "{again}");
     }
     for path in [
-        "/nothing", "/sign-in/x", "/..%2f..%2fetc/passwd", "/%2e%2e/Cargo.toml", "/assets/../Cargo.toml",
-        "/assets/%00", "/pages/sign-in.html", "/Cargo.toml", "/%ff", "/shells/base.html",
+        "/nothing",
+        "/sign-in/x",
+        "/..%2f..%2fetc/passwd",
+        "/%2e%2e/Cargo.toml",
+        "/assets/../Cargo.toml",
+        "/assets/%00",
+        "/pages/sign-in.html",
+        "/Cargo.toml",
+        "/%ff",
+        "/shells/base.html",
     ] {
         let answer = client.get(path).send().await;
         assert_eq!(answer.code(), 404, "{answer}");
@@ -165,8 +203,11 @@ async fn the_sign_in_page_weighs_less_than_forty_kilobytes() {
     let platform = Platform::start().await;
     let client = platform.client();
     let html = client.get("/sign-in").expect(200).await.text();
-    let mut paths: BTreeSet<String> =
-        html.split('"').filter(|part| part.starts_with("/assets/") || *part == "/favicon.svg").map(str::to_owned).collect();
+    let mut paths: BTreeSet<String> = html
+        .split('"')
+        .filter(|part| part.starts_with("/assets/") || *part == "/favicon.svg")
+        .map(str::to_owned)
+        .collect();
     paths.insert("/sign-in".to_owned());
     let mut total = 0;
     for path in &paths {

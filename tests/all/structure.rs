@@ -47,20 +47,26 @@ fn dependencies_point_one_way() {
 #[test]
 fn the_domain_knows_nothing_of_its_edges() {
     let source = repository().join("shared/src");
-    let layer_of: BTreeMap<&str, usize> =
-        LAYERS.iter().enumerate().flat_map(|(layer, modules)| modules.iter().map(move |module| (*module, layer))).collect();
+    let layer_of: BTreeMap<&str, usize> = LAYERS
+        .iter()
+        .enumerate()
+        .flat_map(|(layer, modules)| modules.iter().map(move |module| (*module, layer)))
+        .collect();
     let mut modules = BTreeSet::new();
     for file in rust_files(&source) {
         let relative = file.strip_prefix(&source).unwrap();
-        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let module =
+            relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         if module == "lib" {
             continue;
         }
         modules.insert(module.to_owned());
-        let layer = *layer_of.get(module).unwrap_or_else(|| panic!("{module} is in no layer: say where it belongs"));
+        let layer =
+            *layer_of.get(module).unwrap_or_else(|| panic!("{module} is in no layer: say where it belongs"));
         let code = code(&file);
         for import in imports(&code) {
-            let imported = *layer_of.get(import.as_str()).unwrap_or_else(|| panic!("{}: {import}", file.display()));
+            let imported =
+                *layer_of.get(import.as_str()).unwrap_or_else(|| panic!("{}: {import}", file.display()));
             assert!(imported <= layer, "{} imports {import}, which is built on it", relative.display());
         }
         if layer < DOMAIN {
@@ -69,7 +75,11 @@ fn the_domain_knows_nothing_of_its_edges() {
             }
         }
     }
-    assert_eq!(modules, layer_of.keys().map(|module| (*module).to_owned()).collect(), "all modules have a layer");
+    assert_eq!(
+        modules,
+        layer_of.keys().map(|module| (*module).to_owned()).collect(),
+        "all modules have a layer"
+    );
     let lib = code(&source.join("lib.rs"));
     for line in lib.lines().map(str::trim).filter(|line| !line.is_empty()) {
         assert!(line.starts_with("pub mod ") && line.ends_with(';'), "lib.rs defines something: {line}");
@@ -85,7 +95,8 @@ fn a_providers_sdk_is_in_one_file() {
         for file in rust_files(&root.join(folder)) {
             let code = code(&file);
             for (start, _) in code.match_indices("aws_sdk_") {
-                let name: String = code[start..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let name: String =
+                    code[start..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 users.entry(name).or_default().insert(file.strip_prefix(&root).unwrap().to_owned());
             }
         }
@@ -109,13 +120,28 @@ fn the_surroundings_are_read_in_one_place() {
             let name = file.file_name().unwrap().to_str().unwrap();
             let code = code(&file);
             // What Lambda itself says: who we are to AWS, where its services are, how much to log.
-            let may_read = name == "config.rs" || ["shared/src/env.rs", "shared/src/aws.rs", "shared/src/log.rs"].contains(&relative.as_str());
-            for read in ["std::env", "env::required", "env::optional", "env::parsed", "env::origin", "env!(\""] {
+            let may_read = name == "config.rs"
+                || ["shared/src/env.rs", "shared/src/aws.rs", "shared/src/log.rs"]
+                    .contains(&relative.as_str());
+            for read in
+                ["std::env", "env::required", "env::optional", "env::parsed", "env::origin", "env!(\""]
+            {
                 assert!(may_read || !code.contains(read), "{relative} reads the environment: {read}");
             }
-            assert!(name == "main.rs" || !code.contains("Config::from_env()"), "{relative} reads the configuration");
+            assert!(
+                name == "main.rs" || !code.contains("Config::from_env()"),
+                "{relative} reads the configuration"
+            );
             // A log line bears the time; a deadline is Lambda's, by its clock.
-            for source in ["Timestamp::now", "Instant::now", "SystemTime::now", "getrandom", "fastrand", "now_v7", "new_v4"] {
+            for source in [
+                "Timestamp::now",
+                "Instant::now",
+                "SystemTime::now",
+                "getrandom",
+                "fastrand",
+                "now_v7",
+                "new_v4",
+            ] {
                 let may = relative == "shared/src/clock.rs"
                     || source == "Timestamp::now" && relative == "shared/src/log.rs"
                     || ["Instant::now", "SystemTime::now"].contains(&source) && code.contains("deadline");
@@ -166,8 +192,16 @@ fn the_model_is_consistent() {
             Trigger::Queue(queue) => {
                 let is_subscribed = APP.subscriptions.iter().any(|it| it.consumers.contains(&function.name));
                 assert!(is_subscribed, "nothing is told to {}", function.name);
-                assert!(queue.visibility_timeout_seconds >= 6 * function.timeout_seconds, "{}", function.name);
-                assert!((1..=10).contains(&queue.batch_size) && queue.max_receives >= 5 && queue.max_concurrency >= 2);
+                assert!(
+                    queue.visibility_timeout_seconds >= 6 * function.timeout_seconds,
+                    "{}",
+                    function.name
+                );
+                assert!(
+                    (1..=10).contains(&queue.batch_size)
+                        && queue.max_receives >= 5
+                        && queue.max_concurrency >= 2
+                );
             }
             Trigger::Stream(stream) => {
                 assert!((1..=10_000).contains(&stream.batch_size) && stream.retries > 0);
@@ -233,7 +267,11 @@ fn assert_parameters(function: &infra_model::Function) {
     assert_eq!(uses_table, has(Variable::TableName), "{}", function.name);
     let names: BTreeSet<_> = function.environment.iter().map(|(name, _)| *name).collect();
     assert_eq!(names.len(), function.environment.len(), "{}", function.name);
-    assert!(names.iter().all(|name| !name.starts_with("AWS_") && !name.starts_with("_")), "{}", function.name);
+    assert!(
+        names.iter().all(|name| !name.starts_with("AWS_") && !name.starts_with("_")),
+        "{}",
+        function.name
+    );
     // Only who signs may read the private keys.
     let reads_private = granted.contains("auth/signing-keys");
     assert_eq!(reads_private, function.name == "auth", "{}", function.name);
@@ -269,7 +307,10 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.expect("an entry").path();
             // Tests of a module may do what the module may not.
-            if path.file_name().is_some_and(|name| name == "tests.rs" || name == "tests" || name == "examples") {
+            if path
+                .file_name()
+                .is_some_and(|name| name == "tests.rs" || name == "tests" || name == "examples")
+            {
                 continue;
             }
             if path.is_dir() {
@@ -294,7 +335,8 @@ fn code(file: &Path) -> String {
 
 /// Modules of the same crate that the code names.
 fn imports(code: &str) -> BTreeSet<String> {
-    let name = |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let name =
+        |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let mut modules = BTreeSet::new();
     for (start, pattern) in code.match_indices("crate::") {
         let rest = &code[start + pattern.len()..];

@@ -88,7 +88,9 @@ async fn t1_the_algorithm_is_ours_whatever_a_header_says() {
         let token = unsigned(&target.header_with(json!({ "alg": algorithm })), &claims.to_string());
         let signature = forger.sign(header, claims);
         let signature = signature.rsplit('.').next().unwrap();
-        for token in [format!("{token}."), token.clone(), format!("{token}.{signature}"), format!("{token}.e30")] {
+        for token in
+            [format!("{token}."), token.clone(), format!("{token}.{signature}"), format!("{token}.e30")]
+        {
             target.refused(&format!("alg {algorithm:?}"), &token).await;
         }
     }
@@ -133,7 +135,9 @@ async fn t1_the_key_is_ours_whatever_a_header_says() {
         let header = target.header_with(hint.clone());
         target.refused(&format!("another key, told of by {hint}"), &other.sign(&header, claims)).await;
     }
-    for kid in [json!("unknown"), json!(""), json!("../signing-keys"), json!("' OR 1=1 --"), json!(0), json!(["x"])] {
+    for kid in
+        [json!("unknown"), json!(""), json!("../signing-keys"), json!("' OR 1=1 --"), json!(0), json!(["x"])]
+    {
         let token = forger.sign(&target.header_with(json!({ "kid": kid })), claims);
         target.refused(&format!("kid {kid}"), &token).await;
     }
@@ -151,7 +155,8 @@ async fn t1_a_token_that_was_touched_is_worth_nothing() {
     let token = target.ada.cookie(ACCESS);
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts.as_slice() else { panic!("three parts: {token}") };
-    let promoted = BASE64_URL_SAFE_NO_PAD.encode(target.claims_with(json!({ "exp": 4_102_444_800_i64 })).to_string());
+    let promoted =
+        BASE64_URL_SAFE_NO_PAD.encode(target.claims_with(json!({ "exp": 4_102_444_800_i64 })).to_string());
     let mut turned = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
     turned[0] ^= 1;
     let turned = BASE64_URL_SAFE_NO_PAD.encode(turned);
@@ -228,7 +233,15 @@ async fn t2_what_a_token_must_say_it_must_say_and_in_the_right_type() {
     ] {
         target.refused(&wrong.to_string(), &forger.sign(header, &target.claims_with(wrong))).await;
     }
-    for typ in [json!("JWT"), json!("rt+jwt"), json!("device+jwt"), json!("AT+JWT"), json!("application/at+jwt"), json!(""), json!(1)] {
+    for typ in [
+        json!("JWT"),
+        json!("rt+jwt"),
+        json!("device+jwt"),
+        json!("AT+JWT"),
+        json!("application/at+jwt"),
+        json!(""),
+        json!(1),
+    ] {
         let token = forger.sign(&target.header_with(json!({ "typ": typ })), claims);
         target.refused(&format!("typ {typ}"), &token).await;
     }
@@ -258,7 +271,11 @@ async fn t2_a_token_of_one_kind_is_never_taken_for_another() {
     target.refused("refresh claims", &forger.sign(&target.header, &refresh_claims)).await;
     let both = with(&refresh_claims, json!({ "aud": target.claims["aud"] }));
     target.refused("a refresh token for the API", &forger.sign(&refresh_header, &both)).await;
-    for claims in [&target.claims, &with(&target.claims, json!({ "gen": 0 })), &with(&refresh_claims, json!({ "gen": null }))] {
+    for claims in [
+        &target.claims,
+        &with(&target.claims, json!({ "gen": 0 })),
+        &with(&refresh_claims, json!({ "gen": null })),
+    ] {
         let thief = platform.client();
         thief.set_cookie(REFRESH, &forger.sign(&refresh_header, claims));
         thief.post("/api/auth/refresh").expect_problem(401, "unauthenticated").await;
@@ -440,7 +457,10 @@ async fn t6_cookies_are_out_of_reach_of_scripts_other_sites_and_other_hosts() {
                 assert_eq!(name, DEVICE, "{answer}");
                 continue;
             };
-            assert!(cookie.attribute("httponly").is_some() && cookie.attribute("secure").is_some(), "{cookie:?}");
+            assert!(
+                cookie.attribute("httponly").is_some() && cookie.attribute("secure").is_some(),
+                "{cookie:?}"
+            );
             assert_eq!(cookie.attribute("samesite"), Some(same_site));
             assert_eq!(cookie.attribute("path"), Some(path));
             assert_eq!(cookie.attribute("max-age"), Some(max_age));
@@ -480,13 +500,18 @@ async fn t6_a_write_that_another_site_sends_is_refused() {
     for headers in senders {
         for (method, path, body) in [
             ("PATCH", "/api/me", json!({ "name": "Eve" })),
-            ("PUT", "/api/auth/password", json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD })),
+            (
+                "PUT",
+                "/api/auth/password",
+                json!({ "current_password": PASSWORD, "new_password": OTHER_PASSWORD }),
+            ),
             ("PUT", "/api/auth/email", json!({ "email": "eve@example.com", "password": PASSWORD })),
             ("POST", "/api/auth/refresh", Value::Null),
             ("POST", "/api/auth/sign-out", Value::Null),
             ("DELETE", session.as_str(), Value::Null),
         ] {
-            let mut request = ada.client.request(method.parse().unwrap(), path).without_header("sec-fetch-site");
+            let mut request =
+                ada.client.request(method.parse().unwrap(), path).without_header("sec-fetch-site");
             if !body.is_null() {
                 request = request.json(body);
             }
@@ -502,7 +527,13 @@ async fn t6_a_write_that_another_site_sends_is_refused() {
     // Nothing of it was done, and the app's own page may.
     assert_eq!(ada.me().await["user"]["name"], "Ada");
     phone.client.post("/api/auth/refresh").expect(204).await;
-    ada.client.patch("/api/me").without_header("sec-fetch-site").header("origin", origin).json(json!({ "name": "Countess" })).expect(200).await;
+    ada.client
+        .patch("/api/me")
+        .without_header("sec-fetch-site")
+        .header("origin", origin)
+        .json(json!({ "name": "Countess" }))
+        .expect(200)
+        .await;
     ada.elsewhere(&platform).sign_in().await;
 }
 
@@ -510,7 +541,14 @@ async fn t6_a_write_that_another_site_sends_is_refused() {
 async fn t6_a_form_of_another_site_cannot_speak_our_json() {
     let platform = Platform::start().await;
     let ada = Person::signed_in(&platform, "Ada").await;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "application/json-patch+json", ""] {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/json",
+        "application/json-patch+json",
+        "",
+    ] {
         let body = json!({ "name": "Eve" }).to_string();
         let request = ada.client.patch("/api/me").body(body).header("content-type", kind);
         request.expect_problem(415, "unsupported-media-type").await;

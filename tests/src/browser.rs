@@ -11,9 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
-use thirtyfour::{
-    BrowserLogEntry, By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement,
-};
+use thirtyfour::{BrowserLogEntry, By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::platform::programs;
@@ -75,7 +73,9 @@ impl Browser {
         let port = output
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok())
+            .find_map(|line| {
+                line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
+            })
             .expect("chromedriver tells its port");
         let mut capabilities = DesiredCapabilities::chrome();
         let set_up = [
@@ -204,7 +204,8 @@ impl Browser {
     pub async fn tab_to(&self, css: &str) {
         for _ in 0..60 {
             self.keys(TAB).await;
-            let is_there = self.script("return document.activeElement?.matches(arguments[0]) ?? false", vec![json!(css)]);
+            let is_there = self
+                .script("return document.activeElement?.matches(arguments[0]) ?? false", vec![json!(css)]);
             if is_there.await == Value::Bool(true) {
                 return;
             }
@@ -247,7 +248,8 @@ impl Browser {
 
     /// Cuts the network, or joins it again.
     pub async fn set_offline(&self, offline: bool) {
-        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        let conditions =
+            json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         self.command("Network.enable", json!({})).await;
         self.command("Network.emulateNetworkConditions", conditions).await;
     }

@@ -32,7 +32,8 @@ impl Client {
     /// If the system refuses the address.
     #[must_use]
     pub fn new(origin: &str, address: Ipv4Addr) -> Self {
-        let port = origin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an origin with a port");
+        let port =
+            origin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an origin with a port");
         let http = reqwest::Client::builder()
             .local_address(std::net::IpAddr::V4(address))
             .resolve("localhost", (Ipv4Addr::LOCALHOST, port).into())
@@ -156,7 +157,9 @@ impl Request<'_> {
 
     /// With an access token in the header, and no cookie.
     pub fn bearer(self, token: &str) -> Self {
-        self.without_cookies().without_header("sec-fetch-site").header("authorization", &format!("Bearer {token}"))
+        self.without_cookies()
+            .without_header("sec-fetch-site")
+            .header("authorization", &format!("Bearer {token}"))
     }
 
     /// As part of this trace, so that its flow can be found.
@@ -338,13 +341,22 @@ const VARYING_HEADERS: [&str; 6] =
     ["date", "apigw-requestid", "x-amzn-trace-id", "x-amzn-requestid", "traceparent", "server-timing"];
 
 /// Headers that matter when something is wrong.
-const TOLD_HEADERS: [&str; 8] =
-    ["content-type", "content-encoding", "cache-control", "set-cookie", "allow", "retry-after", "location", "etag"];
+const TOLD_HEADERS: [&str; 8] = [
+    "content-type",
+    "content-encoding",
+    "cache-control",
+    "set-cookie",
+    "allow",
+    "retry-after",
+    "location",
+    "etag",
+];
 
 impl std::fmt::Display for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Those that all responses have are left out.
-        let told: Vec<_> = self.headers.iter().filter(|(name, _)| TOLD_HEADERS.contains(&name.as_str())).collect();
+        let told: Vec<_> =
+            self.headers.iter().filter(|(name, _)| TOLD_HEADERS.contains(&name.as_str())).collect();
         write!(f, "{} → {}\n{told:?}\n{:.2000}", self.request, self.status, self.text())
     }
 }

@@ -59,7 +59,8 @@ impl Email {
     /// If it has no such link.
     #[must_use]
     pub fn token(&self, page: &str) -> String {
-        self.find_token(page).unwrap_or_else(|| panic!("no link to {page} in {:?}: {:?}", self.subject, self.links))
+        self.find_token(page)
+            .unwrap_or_else(|| panic!("no link to {page} in {:?}: {:?}", self.subject, self.links))
     }
 
     /// The token of the link to this page, if it has one.

@@ -110,7 +110,8 @@ fn bundle(root: &Path, scratch: &Path) -> Result<PathBuf> {
 /// Everything that a build says is shown, but not among the figures.
 fn run(command: &mut Command) -> Result<()> {
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());
-    let name = [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+    let name =
+        [command.get_program().to_string_lossy()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
     eprintln!("{name}");
     let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
     let status = status.map_err(|error| format!("{name} cannot be run: {error}"))?;
