@@ -1,6 +1,6 @@
 use crate::{
-    App, Function, Grant, Limits, Parameter, QueueTrigger, Route, StreamTrigger, StreamView,
-    Subscription, Table, TableAction, Throttle, Trigger, Value,
+    App, Function, Grant, Limits, Parameter, QueueTrigger, Route, StreamTrigger, StreamView, Subscription,
+    Table, TableAction, Throttle, Trigger, Value,
 };
 
 /// The app.
