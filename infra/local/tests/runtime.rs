@@ -220,7 +220,9 @@ async fn a_crash_is_noticed_at_once_and_its_last_words_are_kept() {
     let flow = laptop.flows.get(trace.trace).unwrap();
     let request_id = flow.steps[0].function.as_ref().unwrap().request_id.clone();
     let log = laptop.runtime.logs("scripted", Some(&request_id), 10).unwrap();
-    assert_eq!(log.iter().map(|line| &*line.line).collect::<Vec<_>>(), ["last words"]);
+    let [words, report] = &log[..] else { panic!("{log:?}") };
+    assert_eq!(words.line, "last words");
+    assert!(report.line.starts_with(&format!("REPORT RequestId: {request_id} Duration: ")), "{report:?}");
     assert_eq!(laptop.invoke(json!({})).await.unwrap()["runs"], 1);
 }
 

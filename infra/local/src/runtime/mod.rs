@@ -318,6 +318,9 @@ impl Runtime {
         let (run, result) = match ran {
             Ok(ran) => {
                 let run = function_run(pool.function, &request_id, &ran);
+                if let Some((_, log)) = self.pool(name) {
+                    log.add(&run.instance, Some(&request_id), (LogStream::Stdout, report_line(&run)));
+                }
                 (Some(run), ran.run.result)
             }
             Err(error) => (None, Err(error)),
@@ -426,6 +429,16 @@ fn function_run(function: &Function, request_id: &str, ran: &Ran) -> FunctionRun
         memory_mib: function.memory_mib,
         max_memory_mib: ran.run.max_memory_mib,
     }
+}
+
+/// What Lambda itself writes to a function's log when an invocation has ended.
+fn report_line(run: &FunctionRun) -> String {
+    let FunctionRun { request_id, run_ms, billed_ms, memory_mib, max_memory_mib, .. } = run;
+    let init = run.init_ms.map(|init_ms| format!(" Init Duration: {init_ms:.2} ms")).unwrap_or_default();
+    format!(
+        "REPORT RequestId: {request_id} Duration: {run_ms:.2} ms Billed Duration: {billed_ms} ms \
+         Memory Size: {memory_mib} MB Max Memory Used: {max_memory_mib} MB{init}"
+    )
 }
 
 /// What Lambda sends to a failure destination.
