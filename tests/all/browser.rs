@@ -92,7 +92,7 @@ async fn a_person_signs_up_reads_the_mail_and_uses_the_app_to_the_end() {
     browser.press("Sign in").await;
     browser.wait_for_path("/overview").await;
     browser.see_text("Ada Lovelace").await;
-    browser.see_text("Your role: owner").await;
+    browser.see_text("Your role: Owner").await;
     visit.assert_no_token_in_reach().await;
     browser.press("All activity").await;
     browser.wait_for_path("/activity").await;
@@ -141,6 +141,8 @@ async fn a_person_signs_up_reads_the_mail_and_uses_the_app_to_the_end() {
 
     visit.open("/overview").await;
     browser.see_text("countess@example.com").await;
+    browser.press("Activity").await;
+    browser.wait_for_path("/activity").await;
     browser.press("Sign out").await;
     browser.wait_for_path("/signed-out").await;
     visit.assert_no_token_in_reach().await;
@@ -281,13 +283,8 @@ async fn the_console_shows_a_sign_ups_whole_chain_as_it_runs() {
     })
     .await;
     let flow = platform.console.flow_when("POST /api/auth/sign-up", |flow| flow.status == "ok").await;
-    until("a node for each step", async || {
-        let nodes = browser.driver().find_all(By::Css("#graph-nodes > li")).await.ok()?;
-        (nodes.len() == flow.steps.len()).then_some(())
-    })
-    .await;
-    // Its twin as a table tells the same.
-    browser.press("The same flow as a table").await;
+    // Its twin as a table tells of every step.
+    browser.see("#flow-table summary").await.click().await.unwrap();
     until("a row for each step", async || {
         let rows = browser.driver().find_all(By::Css("#flow-rows tr")).await.ok()?;
         (rows.len() == flow.steps.len()).then_some(())

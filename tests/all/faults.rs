@@ -160,27 +160,38 @@ async fn n1_n2_n3_functions_killed_at_random_lose_nothing_and_do_nothing_twice()
         let progress = Arc::clone(&progress);
         async move { Load::run(&origin, count, 6, progress).await }
     });
-    let mut killed = BTreeMap::<String, u32>::new();
+    let mut killed = BTreeMap::<&str, u32>::new();
     while !load.is_finished() {
-        tokio::time::sleep(Duration::from_millis(chance.u64(5..120))).await;
-        let functions = platform.console.functions().await;
-        let busy: Vec<_> = functions
-            .iter()
-            .flat_map(|function| function.instances.iter().map(move |instance| (&function.name, instance)))
-            .filter(|(_, instance)| instance.state == "busy")
-            .collect();
-        if let Some((name, instance)) = chance.choice(busy)
-            && let Some(pid) = rustix::process::Pid::from_raw(instance.pid)
-            && kill_process(pid, Signal::KILL).is_ok()
-        {
-            *killed.entry(name.clone()).or_default() += 1;
+        let goal = progress.load(Ordering::Relaxed) + chance.usize(1..6);
+        until("some more sign-ups", async || {
+            (progress.load(Ordering::Relaxed) >= goal || load.is_finished()).then_some(())
+        })
+        .await;
+        let name = *chance.choice(&["auth", "publisher", "email"]).expect("one of three");
+        let moment = Duration::from_millis(chance.u64(0..15));
+        if kill_at_work(&platform, name, moment, || load.is_finished()).await {
+            *killed.entry(name).or_default() += 1;
         }
     }
     let load = load.await.unwrap();
     eprintln!("killed: {killed:?}");
-    assert!(killed.values().sum::<u32>() >= 10, "{killed:?}");
-    assert!(load.acknowledged() > 0);
+    assert!(killed.len() == 3 && killed.values().sum::<u32>() >= 10, "{killed:?}");
+    assert!(load.acknowledged() > count / 2);
     load.audit(&platform).await;
+}
+
+/// Kills an instance of this function, this long after it was seen at work. Says whether there was one.
+async fn kill_at_work(platform: &Platform, name: &str, moment: Duration, is_over: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline && !is_over() {
+        let function = platform.console.function(name).await;
+        let busy = function.instances.iter().find(|instance| instance.state == "busy");
+        if let Some(pid) = busy.and_then(|instance| rustix::process::Pid::from_raw(instance.pid)) {
+            tokio::time::sleep(moment).await;
+            return kill_process(pid, Signal::KILL).is_ok();
+        }
+    }
+    false
 }
 
 #[tokio::test]

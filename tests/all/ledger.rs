@@ -1,13 +1,13 @@
 //! The books: what the table says has happened, and whether all of it is done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use infra_model::APP;
 use serde_json::Value;
 use tests::Platform;
 use tests::console::Item;
-use tests::wait::{SOON, until_within};
+use tests::wait::SOON;
 
 /// Everything in the table at one moment.
 #[derive(Debug)]
@@ -25,13 +25,25 @@ impl Ledger {
 
     /// As [`Ledger::settled`], for what takes longer.
     pub(crate) async fn settled_within(platform: &Platform, time: Duration) -> Self {
-        let ledger = until_within(time, "every event to be done or dead", async || {
+        let deadline = Instant::now() + time;
+        let ledger = loop {
             let ledger = Self::read(platform).await;
             let dead = dead_events(platform).await;
-            let open = ledger.open_deliveries();
-            open.iter().all(|(event, _)| dead.contains(event)).then_some(ledger)
-        })
-        .await;
+            let mut open = ledger.open_deliveries();
+            open.retain(|(event, _)| !dead.contains(event));
+            if open.is_empty() {
+                break ledger;
+            }
+            if Instant::now() > deadline {
+                let claims = open.iter().map(|(event, _)| ledger.items(&format!("EVENT#{event}"), ""));
+                panic!(
+                    "neither done nor dead: {open:?}\nclaims: {:?}\nqueues: {:?}",
+                    claims.collect::<Vec<_>>(),
+                    platform.console.queues().await
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         platform.console.drained_within(time).await;
         ledger
     }

@@ -111,10 +111,12 @@ impl Store {
 
     /// Applies all of it or nothing. A transaction that meets another on the same items waits a little and tries again.
     pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Refused> {
+        // One token for all tries: what was applied though its answer got lost is not refused as done before.
+        let token = uuid::Uuid::from_bytes(Random::system().bytes()).simple().to_string();
         let mut tries = 0;
         loop {
-            let sent =
-                self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let request = self.client.transact_write_items().client_request_token(&token);
+            let sent = request.set_transact_items(Some(items.clone())).send().await;
             let refused = match sent {
                 Ok(_) => return Ok(()),
                 Err(error) => refusal(error),
