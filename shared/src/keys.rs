@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::aws::{Aws, Service};
 use crate::clock::Clock;
+use crate::ed25519;
 use crate::error::{Error, Result};
 
 /// The keys as they are now. Cheap to clone; all clones read them once.
@@ -181,6 +182,7 @@ impl KeySet {
     ///
     /// If it is something else, or empty.
     pub fn parse(json: &str) -> Result<Self, KeysError> {
+        ed25519::install();
         // The cause would quote what it did not understand, which may be a private key.
         let set: JwkSet = serde_json::from_str(json).map_err(|_| KeysError::NotAKeySet)?;
         let mut signing = None;

@@ -25,6 +25,7 @@ pub mod store;
 
 // Proof of who is asking.
 pub mod device;
+mod ed25519;
 pub mod keys;
 pub mod token;
 
