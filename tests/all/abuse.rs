@@ -135,18 +135,27 @@ async fn e1_resend_and_forgot_answer_alike_whoever_has_an_account() {
 #[tokio::test]
 async fn e2_the_same_work_is_done_whoever_has_an_account() {
     let standings = Standings::new().await;
-    let work = async |path: &str, body: Value| {
+    let work = async |path: &str, body: &Value| loop {
         let trace = new_trace();
         let client = standings.platform.client();
-        let answer = client.post(path).json(body).traced(&trace).send().await;
+        let answer = client.post(path).json(body.clone()).traced(&trace).send().await;
         let flow = standings.platform.console.flow(&trace).await;
+        forget_counts(&standings.platform).await;
+        if flow
+            .steps
+            .iter()
+            .any(|step| step.name == "auth" && step.function.as_ref().is_some_and(|run| run.cold))
+        {
+            // A cold start opens its connection by a call of its own.
+            continue;
+        }
         let steps = flow.steps.iter().filter(|step| step.kind == "table");
         // The kind of call, not how many items are in it: the round trip is what takes time.
         let calls = steps.filter_map(|step| Some(step.detail.as_ref()?.split(' ').next()?.to_owned()));
         let mut calls: Vec<_> = calls.collect();
         // Those that are made at once come in any order.
         calls.sort();
-        (answer.code(), calls)
+        break (answer.code(), calls);
     };
     for path in [SIGN_IN, SIGN_UP, RESEND, FORGOT] {
         let mut all = Vec::new();
@@ -157,8 +166,7 @@ async fn e2_the_same_work_is_done_whoever_has_an_account() {
                 SIGN_UP => json!({ "email": email, "password": PASSWORD, "name": "Somebody" }),
                 _ => json!({ "email": email }),
             };
-            all.push((name, work(path, body).await));
-            forget_counts(&standings.platform).await;
+            all.push((name, work(path, &body).await));
         }
         for (name, work) in &all {
             assert!(!work.1.is_empty(), "{path}: no call of the table was seen");

@@ -103,7 +103,12 @@ async fn a_person_signs_up_reads_the_mail_and_uses_the_app_to_the_end() {
     .await;
 
     // A phone signs in; here it is seen and ended.
-    let ada = Person { client: platform.client(), email: "ada@example.com".into(), password: PASSWORD.into(), name: "Ada".into() };
+    let ada = Person {
+        client: platform.client(),
+        email: "ada@example.com".into(),
+        password: PASSWORD.into(),
+        name: "Ada".into(),
+    };
     ada.sign_in().await;
     browser.press("Security").await;
     browser.wait_for_path("/security").await;
@@ -248,7 +253,8 @@ async fn a_person_without_a_mouse_signs_in_and_out() {
     // The password can be shown, and the focus is always to be seen.
     browser.tab_to("[data-reveal]").await;
     browser.keys(SPACE).await;
-    let shown = browser.script("return document.querySelector('input[name=password]').type", Vec::new()).await;
+    let shown =
+        browser.script("return document.querySelector('input[name=password]').type", Vec::new()).await;
     assert_eq!(shown, "text");
     browser.tab_to("button[type=submit]").await;
     let outline = "const style = getComputedStyle(document.activeElement); return style.outlineStyle !== 'none' || style.boxShadow !== 'none'";
@@ -391,7 +397,9 @@ async fn f1_the_policy_stops_what_it_is_there_to_stop() {
         .unwrap();
     let stopped = stopped.json().clone();
     let directives: BTreeSet<_> = stopped[0].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    for directive in ["trusted types: script", "trusted types: markup", "style-src-elem", "connect-src", "img-src"] {
+    for directive in
+        ["trusted types: script", "trusted types: markup", "style-src-elem", "connect-src", "img-src"]
+    {
         assert!(directives.contains(directive), "{directive} in {directives:?}");
     }
     assert_eq!(stopped[1], Value::Null, "a script was injected");
@@ -438,15 +446,26 @@ async fn check(visit: &Visit, pages: &[&str], dark: bool, faults: &mut Vec<Strin
         })
         .await;
         for violation in browser.axe().await {
-            faults.push(format!("{page} ({light}): {}: {}: {:?}", violation.id, violation.help, violation.nodes));
+            faults.push(format!(
+                "{page} ({light}): {}: {}: {:?}",
+                violation.id, violation.help, violation.nodes
+            ));
         }
         browser.set_width(360).await;
-        let overflow = browser.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth", Vec::new()).await;
+        let overflow = browser
+            .script(
+                "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
+                Vec::new(),
+            )
+            .await;
         if overflow.as_f64().unwrap_or_default() > 0.0 {
             faults.push(format!("{page} ({light}): a phone must scroll {overflow} px sideways"));
         }
         for violation in browser.axe().await {
-            faults.push(format!("{page} ({light}, phone): {}: {}: {:?}", violation.id, violation.help, violation.nodes));
+            faults.push(format!(
+                "{page} ({light}, phone): {}: {}: {:?}",
+                violation.id, violation.help, violation.nodes
+            ));
         }
         for fault in browser.faults().await {
             faults.push(format!("{page} ({light}): {}", fault.message));

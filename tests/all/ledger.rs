@@ -29,8 +29,11 @@ impl Ledger {
         let ledger = loop {
             let ledger = Self::read(platform).await;
             let dead = dead_events(platform).await;
+            let mailed: BTreeSet<_> =
+                platform.inbox.all().await.into_iter().filter_map(|mail| mail.trace).collect();
             let mut open = ledger.open_deliveries();
-            open.retain(|(event, _)| !dead.contains(event));
+            // Its mail may be sent though that could not be noted.
+            open.retain(|(event, trace)| !dead.contains(event) && !mailed.contains(trace));
             if open.is_empty() {
                 break ledger;
             }
@@ -92,8 +95,8 @@ impl Ledger {
         }
     }
 
-    /// Events and consumers that have not said yet that they are done.
-    fn open_deliveries(&self) -> Vec<(String, &'static str)> {
+    /// Events that a consumer has not said yet that it is done with, and their traces.
+    fn open_deliveries(&self) -> Vec<(String, String)> {
         let done: BTreeSet<_> = self
             .items("EVENT#", "CONSUMER#")
             .into_iter()
@@ -108,7 +111,9 @@ impl Ledger {
             }
             for consumer in consumers(&kind) {
                 if !done.contains(&(event.sk.clone(), format!("CONSUMER#{consumer}"))) {
-                    open.push((text(&event.attributes["id"]), *consumer));
+                    let traceparent = text(&event.attributes["traceparent"]);
+                    let trace = traceparent.split('-').nth(1).unwrap_or_default().to_owned();
+                    open.push((text(&event.attributes["id"]), trace));
                 }
             }
         }

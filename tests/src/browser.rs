@@ -61,22 +61,7 @@ impl Browser {
     pub async fn start() -> Self {
         let permit = BROWSERS.acquire().await.expect("it is never closed");
         let profile = TempDir::new().expect("a temporary directory");
-        let mut server = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is there: use tests/run");
-        let output = BufReader::new(server.stdout.take().expect("it is piped"));
-        // It says its port in the last line that it prints before it waits.
-        let port = output
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
-            })
-            .expect("chromedriver tells its port");
+        let (server, port) = start_server();
         let mut capabilities = DesiredCapabilities::chrome();
         let set_up = [
             "--headless",
@@ -319,6 +304,31 @@ impl Drop for Browser {
             let _ = kill_process(process, Signal::KILL);
         }
     }
+}
+
+/// Starts ChromeDriver, and gives its port.
+fn start_server() -> (Child, u16) {
+    // The free port that it finds may be taken by the time it listens; it then ends.
+    for _ in 0..5 {
+        let mut server = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is there: use tests/run");
+        let output = BufReader::new(server.stdout.take().expect("it is piped"));
+        let port = output.lines().map_while(Result::ok).find_map(|line| {
+            let port = line.split_once("started successfully on port ")?.1;
+            port.trim_end_matches('.').parse().ok()
+        });
+        if let Some(port) = port {
+            return (server, port);
+        }
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+    panic!("chromedriver does not start");
 }
 
 /// Processes that were started with this argument.
