@@ -361,11 +361,9 @@ async fn e4_all_mail_together_has_a_budget() {
     Person::signed_up(&platform, "Ada").await.verification_token(&platform).await;
     Ledger::settled(&platform).await;
     let table = Table::of(&platform);
-    let budget = infra_model::APP.function("email").unwrap().environment;
-    let budget = budget.iter().find_map(|(name, value)| match value {
-        infra_model::Value::Text(text) if *name == "MAIL_BUDGET_PER_HOUR" => Some(*text),
-        _ => None,
-    });
+    let environment = infra_model::APP.function("email").unwrap().environment;
+    let budget = environment.iter().find(|(name, _)| *name == "MAIL_BUDGET_PER_HOUR").unwrap();
+    let infra_model::Value::Text(budget) = budget.1 else { panic!("a text: {budget:?}") };
     let mut counters = 0;
     for item in Ledger::read(&platform).await.items("LIMIT#mail", "LIMIT") {
         // Those of the address and of the client are counted where mail is asked for.
@@ -373,7 +371,7 @@ async fn e4_all_mail_together_has_a_budget() {
             && !is_of(&item.pk, &shared::limit::MAIL_SENT_TO_ADDRESS)
         {
             counters += 1;
-            let spent = AttributeValue::N(budget.unwrap().to_owned());
+            let spent = AttributeValue::N(budget.to_owned());
             table.set((&item.pk, &item.sk), "taken", spent).await;
         }
     }

@@ -114,11 +114,14 @@ impl Document {
         if let Some(parts) = schema["allOf"].as_array() {
             return parts.iter().find_map(|part| self.mismatch(part, value, place));
         }
-        let types: Vec<&str> = match &schema["type"] {
-            Value::String(one) => vec![one],
-            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-            _ => return None,
+        let kind = &schema["type"];
+        let types: Vec<&str> = match kind.as_array() {
+            Some(several) => several.iter().filter_map(Value::as_str).collect(),
+            None => kind.as_str().into_iter().collect(),
         };
+        if types.is_empty() {
+            return None;
+        }
         if !types.iter().any(|kind| is_a(value, kind)) {
             return Some(format!("{place} is {value}, no {types:?}"));
         }

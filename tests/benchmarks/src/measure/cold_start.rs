@@ -22,6 +22,7 @@ pub(crate) fn measure(
     let Functions { hello, api, auth, publisher, email, node } = functions;
     let all = [hello, api, auth, publisher, email, node];
     let mut inits: [Samples; 6] = Default::default();
+    let mut cpu: [Samples; 6] = Default::default();
     let mut sign_ins: [Samples; 2] = Default::default();
     let mut requests = SignIns::new(platform, account);
     for round in 0..rounds as usize {
@@ -31,6 +32,7 @@ pub(crate) fn measure(
             platform.settle()?;
             let instance = Instance::start(all[which])?;
             inits[which].push_time(instance.init());
+            cpu[which].push_time(instance.cpu()?);
         }
         for (function, samples) in [auth, node].into_iter().zip(&mut sign_ins) {
             platform.settle()?;
@@ -50,6 +52,9 @@ pub(crate) fn measure(
         let limit = (function.name != node.name).then_some(LIMIT_TIMES);
         let what = format!("`{}` ÷ `hello`", function.name);
         section.value(what, Unit::Times, samples.median() / least, limit);
+    }
+    for (function, samples) in all.iter().zip(&cpu) {
+        section.samples(format!("`{}`, CPU", function.name), Unit::Milliseconds, samples, None);
     }
     let [rust, javascript] = &sign_ins;
     let section = report.section("Cold sign-in: exec → whole answer");
