@@ -379,6 +379,8 @@ mod tests {
     /// A3
     #[tokio::test]
     async fn a3_there_are_no_more_hashes_at_once_than_cores() {
+        let cores = thread::available_parallelism().unwrap().get();
+        assert_eq!(Hasher::new(Random::system()).cores.available_permits(), cores);
         let hasher = Hasher { cores: Arc::new(Semaphore::new(1)), ..Hasher::new(Random::system()) };
         let password = Password::presented(GOOD);
         let (first, second) = tokio::join!(hasher.hash(&password), hasher.verify(&password, None));
