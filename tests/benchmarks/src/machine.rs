@@ -20,7 +20,7 @@ pub(crate) fn describe(workspace: &Workspace) -> String {
     format!(
         "{} · commit {} · {} × {} · Linux {} · {} · Node.js {}\n",
         Timestamp::now().strftime("%F"),
-        said("git", &["rev-parse", "--short", "HEAD"]),
+        said("git", &["describe", "--always", "--dirty"]),
         thread::available_parallelism().map_or(1, usize::from),
         processor.map_or("unknown processor", |(_, name)| name),
         said("uname", &["-r"]),
