@@ -214,7 +214,6 @@ mod tests {
     use jsonwebtoken::crypto::rust_crypto;
     use proptest::prelude::*;
     use serde_json::{Value, json};
-    use signature::Signer as _;
 
     use super::*;
     use crate::clock::Random;

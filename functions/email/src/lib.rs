@@ -1,6 +1,6 @@
 //! Domain events become mail.
 //!
-//! For each event: which mail does it call for, to whom ([`Email::plan`]); may another be sent (E4); claim
+//! For each event: which mail does it call for, to whom (`Email::plan`); may another be sent (E4); claim
 //! it, with its link, so that no other delivery of the event sends it too; send; note that it is done.
 //! A mail that the provider certainly refused is tried again. One of which nobody knows whether
 //! it was taken is sent once more, and no more often than that.

@@ -130,13 +130,8 @@ fn is_live(item: &Item, now: Timestamp) -> bool {
 
 /// The item whose condition did not hold, if there is one.
 fn condition_failure(error: SdkError<UpdateItemError>) -> Result<Option<Item>> {
-    match error {
-        SdkError::ServiceError(service) if service.err().is_conditional_check_failed_exception() => {
-            let UpdateItemError::ConditionalCheckFailedException(failure) = service.into_err() else {
-                return Ok(None);
-            };
-            Ok(failure.item)
-        }
-        error => Err(failed(error)),
+    if let Some(UpdateItemError::ConditionalCheckFailedException(failure)) = error.as_service_error() {
+        return Ok(failure.item.clone());
     }
+    Err(failed(error))
 }

@@ -1,6 +1,6 @@
 //! Flows: what one request set in motion, step by step, as it happens.
 //!
-//! Kept in memory, the last [`KEPT_FLOWS`] of them; what must survive a crash is in the table and
+//! Kept in memory, the last `KEPT_FLOWS` of them; what must survive a crash is in the table and
 //! the journal.
 
 mod context;
