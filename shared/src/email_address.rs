@@ -71,7 +71,8 @@ impl FromStr for EmailAddress {
         }
         let text: String = text.trim().nfkc().collect();
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmailAddress)?;
-        if !is_dot_atom(local) || local.len() > MAX_LOCAL_LENGTH {
+        // "=?" begins an encoded word (RFC 2047): a mail client would show another address than mail goes to.
+        if !is_dot_atom(local) || local.len() > MAX_LOCAL_LENGTH || local.contains("=?") {
             return Err(InvalidEmailAddress);
         }
         let domain = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::STD3)
@@ -197,6 +198,7 @@ mod tests {
             "ada@example.com\r\nBcc: eve@example.com",
             "ada@example.com,eve@example.com",
             "<ada@example.com>",
+            "=?utf-8?q?x?=@example.com",
         ] {
             assert!(text.parse::<EmailAddress>().is_err(), "{text}");
         }

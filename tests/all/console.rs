@@ -296,6 +296,8 @@ async fn the_console_is_for_this_machine_only_and_no_other_site_may_change_anyth
     for wrong in [
         json!({ "faults": { "mail": "burn" } }),
         json!({ "fault": {} }),
+        json!([]),
+        json!({ "faults": [] }),
         json!({ "faults": { "table": { "error": 2.0 } } }),
     ] {
         let answer = client.put("/_local/settings").json(wrong).send().await;

@@ -190,20 +190,23 @@ pub(super) async fn change_settings(
     let invalid = |error: serde_json::Error| Problem::Invalid(not_json(&error));
     let changes: Value = serde_json::from_slice(&body?).map_err(invalid)?;
     let mut settings = serde_json::to_value(parts.faults.settings()).map_err(invalid)?;
-    merge(&mut settings, changes);
+    merge(&mut settings, changes).map_err(Problem::Invalid)?;
     let settings = serde_json::from_value(settings).map_err(|error| Problem::Invalid(error.to_string()))?;
     parts.faults.set(settings).map_err(|error| Problem::Invalid(error.to_string()))?;
     Ok(Json(parts.faults.settings()))
 }
 
-fn merge(current: &mut Value, changes: Value) {
+/// A list is refused where an object belongs: serde would read it as one, its members by their order.
+fn merge(current: &mut Value, changes: Value) -> Result<(), String> {
     match (current, changes) {
-        (Value::Object(current), Value::Object(changes)) => {
-            for (name, change) in changes {
-                merge(current.entry(name).or_insert(Value::Null), change);
-            }
+        (Value::Object(current), Value::Object(changes)) => changes
+            .into_iter()
+            .try_for_each(|(name, change)| merge(current.entry(name).or_insert(Value::Null), change)),
+        (Value::Object(_), other) => Err(format!("An object belongs where {other} is.")),
+        (current, change) => {
+            *current = change;
+            Ok(())
         }
-        (current, change) => *current = change,
     }
 }
 
