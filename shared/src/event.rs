@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Random;
 use crate::id::{EventId, SessionId, UserId, WorkspaceId};
+use crate::money::Money;
+use crate::plan::Plan;
 use crate::session::SessionEnd;
 
 /// CloudEvents' `source` of every event of this app.
@@ -71,6 +73,94 @@ pub enum Event {
         /// Why.
         reason: SessionEnd,
     },
+    /// The payment provider told of something about a customer. What it is worth is read from the provider.
+    #[serde(rename = "billing.notified")]
+    BillingNotified {
+        /// Id of the provider's notification.
+        notification_id: String,
+        /// What it is about, in the provider's words: `customer.subscription.updated`.
+        notification_type: String,
+        /// The customer, by the provider's id.
+        customer_id: String,
+        /// The object, by the provider's id: a subscription, an invoice, a checkout session.
+        object_id: String,
+    },
+    /// A workspace has a subscription.
+    #[serde(rename = "subscription.started")]
+    SubscriptionStarted {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// What it pays for.
+        plan: Plan,
+        /// Whether it begins with a trial.
+        trial: bool,
+    },
+    /// The subscription has another plan, number of seats or end.
+    #[serde(rename = "subscription.changed")]
+    SubscriptionChanged {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// What it pays for now.
+        plan: Plan,
+        /// When it will end, if it was cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends_at: Option<Timestamp>,
+    },
+    /// The trial ends in three days; then the first payment is due.
+    #[serde(rename = "subscription.trial_ending")]
+    TrialEnding {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// When.
+        ends_at: Timestamp,
+    },
+    /// The subscription is over.
+    #[serde(rename = "subscription.ended")]
+    SubscriptionEnded {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+    },
+    /// An invoice was paid.
+    #[serde(rename = "invoice.paid")]
+    InvoicePaid {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The invoice, by the provider's id.
+        invoice_id: String,
+        /// What was paid.
+        amount: Money,
+    },
+    /// An invoice could not be paid.
+    #[serde(rename = "invoice.payment_failed")]
+    PaymentFailed {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The invoice, by the provider's id.
+        invoice_id: String,
+        /// What is due.
+        amount: Money,
+        /// When the provider tries again, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_attempt_at: Option<Timestamp>,
+    },
+    /// The user gave a phone number, which a code is to be sent to.
+    #[serde(rename = "phone.verification_requested")]
+    PhoneVerificationRequested {},
+    /// The number was shown to be the user's.
+    #[serde(rename = "phone.added")]
+    PhoneAdded {},
+    /// The user has no number any more.
+    #[serde(rename = "phone.removed")]
+    PhoneRemoved {},
+    /// The user answered STOP, and gets no texts any more.
+    #[serde(rename = "texts.stopped")]
+    TextsStopped {},
+    /// The user answered START after STOP.
+    #[serde(rename = "texts.started")]
+    TextsStarted {},
+    /// The user chose what to be told of, and how.
+    #[serde(rename = "user.preferences_changed")]
+    PreferencesChanged {},
 }
 
 /// How a password was set anew.
@@ -97,6 +187,19 @@ impl Event {
         "user.email_changed",
         "session.started",
         "session.ended",
+        "billing.notified",
+        "subscription.started",
+        "subscription.changed",
+        "subscription.trial_ending",
+        "subscription.ended",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "phone.verification_requested",
+        "phone.added",
+        "phone.removed",
+        "texts.stopped",
+        "texts.started",
+        "user.preferences_changed",
     ];
 
     /// The type, as CloudEvents' `type` and EventBridge's `detail-type`.
@@ -114,6 +217,19 @@ impl Event {
             Self::EmailChanged {} => "user.email_changed",
             Self::SessionStarted { .. } => "session.started",
             Self::SessionEnded { .. } => "session.ended",
+            Self::BillingNotified { .. } => "billing.notified",
+            Self::SubscriptionStarted { .. } => "subscription.started",
+            Self::SubscriptionChanged { .. } => "subscription.changed",
+            Self::TrialEnding { .. } => "subscription.trial_ending",
+            Self::SubscriptionEnded { .. } => "subscription.ended",
+            Self::InvoicePaid { .. } => "invoice.paid",
+            Self::PaymentFailed { .. } => "invoice.payment_failed",
+            Self::PhoneVerificationRequested {} => "phone.verification_requested",
+            Self::PhoneAdded {} => "phone.added",
+            Self::PhoneRemoved {} => "phone.removed",
+            Self::TextsStopped {} => "texts.stopped",
+            Self::TextsStarted {} => "texts.started",
+            Self::PreferencesChanged {} => "user.preferences_changed",
         }
     }
 }

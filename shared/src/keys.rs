@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::DisplayErrorContext;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
@@ -15,10 +13,11 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::aws::{Aws, Service};
+use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::ed25519;
 use crate::error::{Error, Result};
+use crate::parameter::{Parameters, Unreadable};
 
 /// The keys as they are now. Cheap to clone; all clones read them once.
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ pub struct Keys {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Parameter { client: Client, name: String, clock: Clock },
+    Parameter { parameters: Parameters, name: String, clock: Clock },
     Fixed(Arc<KeySet>),
 }
 
@@ -49,8 +48,8 @@ impl Keys {
     /// The keys in this parameter, which is read when they are first asked for.
     #[must_use]
     pub fn in_parameter(aws: &Aws, name: impl Into<String>, clock: Clock) -> Self {
-        let client = Client::new(&aws.config(Service::Ssm));
-        Self { source: Source::Parameter { client, name: name.into(), clock }, read: Arc::default() }
+        let parameters = Parameters::new(aws);
+        Self { source: Source::Parameter { parameters, name: name.into(), clock }, read: Arc::default() }
     }
 
     /// These keys, for ever.
@@ -84,8 +83,8 @@ impl Keys {
     }
 
     async fn younger_than(&self, age: SignedDuration) -> Result<Arc<KeySet>> {
-        let (client, name, clock) = match &self.source {
-            Source::Parameter { client, name, clock } => (client, name, clock),
+        let (parameters, name, clock) = match &self.source {
+            Source::Parameter { parameters, name, clock } => (parameters, name, clock),
             Source::Fixed(keys) => return Ok(Arc::clone(keys)),
         };
         let mut read = self.read.lock().await;
@@ -97,7 +96,7 @@ impl Keys {
             Some(read) => Some(Arc::clone(&read.keys)),
             None => None,
         };
-        let keys = match (parameter(client, name).await, known) {
+        let keys = match (read_set(parameters, name).await, known) {
             (Ok(keys), _) => Arc::new(keys),
             (Err(error), Some(known)) => {
                 tracing::warn!(%error, "the keys cannot be read again; those known are kept");
@@ -110,24 +109,16 @@ impl Keys {
     }
 }
 
-async fn parameter(client: &Client, name: &str) -> Result<KeySet, KeysError> {
-    let output = client
-        .get_parameter()
-        .name(name)
-        .with_decryption(true)
-        .send()
-        .await
-        .map_err(|error| KeysError::Unreadable(DisplayErrorContext(error).to_string()))?;
-    let value = output.parameter.and_then(|parameter| parameter.value).ok_or(KeysError::Empty)?;
-    KeySet::parse(&value)
+async fn read_set(parameters: &Parameters, name: &str) -> Result<KeySet, KeysError> {
+    KeySet::parse(&parameters.get(name).await?.into_text())
 }
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The parameter was not given out.
-    #[error("the parameter of the keys cannot be read: {0}")]
-    Unreadable(String),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The text is not a JSON Web Key Set.
     #[error("the keys are not a JSON Web Key Set")]
     NotAKeySet,

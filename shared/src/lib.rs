@@ -8,12 +8,14 @@ pub mod error;
 pub mod clock;
 pub mod email_address;
 pub mod id;
+pub mod money;
 pub mod name;
 pub mod password;
 
 // The domain.
 pub mod limit;
 pub mod link;
+pub mod plan;
 pub mod session;
 pub mod user;
 pub mod workspace;
@@ -34,5 +36,6 @@ pub mod aws;
 pub mod env;
 pub mod http;
 pub mod log;
+pub mod parameter;
 pub mod queue;
 pub mod trace;

@@ -13,10 +13,10 @@ use tests::platform::repository;
 /// Layers of `shared`: a module imports only from layers before its own, or from its own.
 const LAYERS: [&[&str]; 6] = [
     &["error"],
-    &["clock", "email_address", "id", "name", "password"],
-    &["limit", "link", "session", "user", "workspace"],
+    &["clock", "email_address", "id", "money", "name", "password"],
+    &["limit", "link", "plan", "session", "user", "workspace"],
     &["event"],
-    &["store", "device", "ed25519", "keys", "token", "aws", "env", "log", "trace"],
+    &["store", "device", "ed25519", "keys", "token", "aws", "env", "log", "parameter", "trace"],
     &["http", "queue"],
 ];
 
@@ -34,7 +34,7 @@ fn dependencies_point_one_way() {
     assert_eq!(of_ours("shared"), BTreeSet::new(), "shared knows none of our crates");
     assert_eq!(graph["infra-model"], BTreeSet::new(), "the model depends on nothing");
     for function in APP.functions {
-        assert_eq!(of_ours(function.name), BTreeSet::from(["shared"]), "{}", function.name);
+        assert_eq!(of_ours(function.package), BTreeSet::from(["shared"]), "{}", function.package);
     }
     assert_eq!(of_ours("frontend"), BTreeSet::new());
     assert_eq!(of_ours("infra-local"), BTreeSet::from(["frontend", "infra-model"]));
@@ -178,10 +178,14 @@ fn the_model_is_consistent() {
     assert_eq!(functions.len(), APP.functions.len(), "a function is named once");
     let graph = dependencies();
     for function in APP.functions {
-        assert!(graph.contains_key(function.name), "{} is a package", function.name);
+        assert!(graph.contains_key(function.package), "{} is a package", function.package);
         assert!(!function.purpose.is_empty());
         assert!(function.timeout_seconds <= 900 && (128..=10_240).contains(&function.memory_mib));
-        let main = repository().join("functions").join(function.name).join("src/main.rs");
+        let source = repository().join("functions").join(function.package).join("src");
+        let main = match function.name {
+            name if name == function.package => source.join("main.rs"),
+            name => source.join("bin").join(name).with_extension("rs"),
+        };
         assert!(main.exists(), "{}", main.display());
         assert_parameters(function);
         match function.trigger {
@@ -191,8 +195,10 @@ fn the_model_is_consistent() {
                 assert!(function.timeout_seconds <= APP.limits.gateway_timeout_seconds, "{}", function.name);
             }
             Trigger::Queue(queue) => {
-                let is_subscribed = APP.subscriptions.iter().any(|it| it.consumers.contains(&function.name));
-                assert!(is_subscribed, "nothing is told to {}", function.name);
+                let by_the_bus = APP.subscriptions.iter().any(|it| it.consumers.contains(&function.name));
+                let by_a_topic = APP.topics.iter().any(|it| it.consumers.contains(&function.name));
+                // One or the other: each has a shape of its own.
+                assert!(by_the_bus != by_a_topic, "nothing is told to {}", function.name);
                 assert!(
                     queue.visibility_timeout_seconds >= 6 * function.timeout_seconds,
                     "{}",
@@ -204,6 +210,7 @@ fn the_model_is_consistent() {
                         && queue.max_concurrency >= 2
                 );
             }
+            Trigger::Schedule(schedule) => assert!(schedule.every_minutes > 0, "{}", function.name),
             Trigger::Stream(stream) => {
                 assert!((1..=10_000).contains(&stream.batch_size) && stream.retries > 0);
                 assert_eq!(stream.sort_key_prefix, "EVENT#", "it is told of events, not of state");
@@ -247,7 +254,7 @@ fn assert_parameters(function: &infra_model::Function) {
                 assert!(!actions.is_empty());
             }
             Grant::PutEvents { source } => assert_eq!(*source, shared::event::SOURCE),
-            Grant::SendEmail => {}
+            Grant::SendEmail | Grant::SendText => {}
         }
     }
     let has = |value: Variable| function.environment.iter().any(|(_, it)| *it == value);

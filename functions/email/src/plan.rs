@@ -71,7 +71,20 @@ impl Email {
             }
             Event::SessionStarted { new_device: false, .. }
             | Event::SessionEnded { .. }
-            | Event::UserRenamed {} => None,
+            | Event::UserRenamed {}
+            | Event::BillingNotified { .. }
+            | Event::SubscriptionStarted { .. }
+            | Event::SubscriptionChanged { .. }
+            | Event::TrialEnding { .. }
+            | Event::SubscriptionEnded { .. }
+            | Event::InvoicePaid { .. }
+            | Event::PaymentFailed { .. }
+            | Event::PhoneVerificationRequested {}
+            | Event::PhoneAdded {}
+            | Event::PhoneRemoved {}
+            | Event::TextsStopped {}
+            | Event::TextsStarted {}
+            | Event::PreferencesChanged {} => None,
         };
         Ok(plan)
     }

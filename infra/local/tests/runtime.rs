@@ -31,6 +31,7 @@ use tower::ServiceExt;
 
 const SCRIPTED: Function = Function {
     name: "scripted",
+    package: "scripted",
     purpose: "Does what it is told",
     trigger: Trigger::Http,
     memory_mib: 128,

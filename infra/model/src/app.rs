@@ -1,6 +1,6 @@
 use crate::{
-    App, Function, Grant, Limits, Parameter, QueueTrigger, Route, StreamTrigger, StreamView, Subscription,
-    Table, TableAction, Throttle, Trigger, Value,
+    App, Function, Grant, Limits, Parameter, Partition, QueueTrigger, Route, StreamTrigger, StreamView,
+    Subscription, Table, TableAction, Throttle, Trigger, Value,
 };
 
 /// The app.
@@ -17,6 +17,7 @@ pub const APP: App = App {
         route("POST", "/api/auth/password/forgot", "auth", per_second(50)),
         route("ANY", "$default", "api", per_second(100)),
     ],
+    topics: &[],
     subscriptions: &[
         tell("user.signed_up", &["email"]),
         tell("user.sign_up_repeated", &["email"]),
@@ -29,12 +30,33 @@ pub const APP: App = App {
         tell("user.email_changed", &["email"]),
         tell("session.started", &["email"]),
         tell("session.ended", &[]),
+        tell("billing.notified", &[]),
+        tell("subscription.started", &["email"]),
+        tell("subscription.changed", &["email"]),
+        tell("subscription.trial_ending", &["email"]),
+        tell("subscription.ended", &["email"]),
+        tell("invoice.paid", &["email"]),
+        tell("invoice.payment_failed", &["email"]),
+        tell("phone.verification_requested", &[]),
+        tell("phone.added", &["email"]),
+        tell("phone.removed", &["email"]),
+        tell("texts.stopped", &[]),
+        tell("texts.started", &[]),
+        tell("user.preferences_changed", &[]),
     ],
     table: Table {
         partition_key: "pk",
         sort_key: "sk",
         ttl_attribute: "expires_at",
         stream: StreamView::NewImage,
+        partitions: &[
+            partition("USER#", &["api", "auth", "email"]),
+            partition("EMAIL#", &["auth", "email"]),
+            partition("WORKSPACE#", &["auth"]),
+            partition("EVENT#", &["email"]),
+            partition("LIMIT#", &["auth", "email"]),
+            partition("DECOY#", &["auth"]),
+        ],
     },
     parameters: &[
         Parameter {
@@ -58,6 +80,7 @@ pub const APP: App = App {
 
 const API: Function = Function {
     name: "api",
+    package: "api",
     purpose: "API routing: health, configuration, the signed-in user, and every unmatched route",
     trigger: Trigger::Http,
     memory_mib: 256,
@@ -76,6 +99,7 @@ const API: Function = Function {
 
 const AUTH: Function = Function {
     name: "auth",
+    package: "auth",
     purpose: "Who you are: sign-up, verification, sign-in, sessions, passwords",
     trigger: Trigger::Http,
     // A password hash takes 19 MiB and one core's full attention.
@@ -103,6 +127,7 @@ const AUTH: Function = Function {
 
 const PUBLISHER: Function = Function {
     name: "publisher",
+    package: "publisher",
     purpose: "The table's stream becomes events on the bus",
     trigger: Trigger::Stream(StreamTrigger {
         sort_key_prefix: "EVENT#",
@@ -119,6 +144,7 @@ const PUBLISHER: Function = Function {
 
 const EMAIL: Function = Function {
     name: "email",
+    package: "email",
     purpose: "Domain events become mail",
     trigger: Trigger::Queue(QueueTrigger {
         batch_size: 10,
@@ -158,6 +184,10 @@ const fn route(
 
 const fn per_second(rate: u32) -> Throttle {
     Throttle { rate, burst: rate * 2 }
+}
+
+const fn partition(prefix: &'static str, functions: &'static [&'static str]) -> Partition {
+    Partition { prefix, functions }
 }
 
 const fn tell(event: &'static str, consumers: &'static [&'static str]) -> Subscription {

@@ -21,6 +21,8 @@ pub struct App {
     pub routes: &'static [Route],
     /// Every event there is, and who is told of it.
     pub subscriptions: &'static [Subscription],
+    /// What providers tell, outside the bus.
+    pub topics: &'static [Topic],
     /// The one table.
     pub table: Table,
     /// Values that an operator or the platform provides, by name.
@@ -32,8 +34,10 @@ pub struct App {
 /// A Lambda function: one binary, one trigger, one role.
 #[derive(Debug, Clone, Copy)]
 pub struct Function {
-    /// Its name, and that of its package and its binary.
+    /// Its name, and that of its binary.
     pub name: &'static str,
+    /// The package that its binary is built from.
+    pub package: &'static str,
     /// One sentence for people.
     pub purpose: &'static str,
     /// What starts it.
@@ -57,8 +61,28 @@ pub enum Trigger {
     Http,
     /// Changes of the table.
     Stream(StreamTrigger),
-    /// Messages of its own queue, which the bus fills by the subscriptions that name it.
+    /// Messages of its own queue, which the bus fills by the subscriptions that name it, or a topic does.
     Queue(QueueTrigger),
+    /// The clock. The payload is EventBridge Scheduler's, of which only the time is read.
+    Schedule(Schedule),
+}
+
+/// When a function is started by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// Minutes from one start to the next.
+    pub every_minutes: u32,
+}
+
+/// An SNS topic that a provider publishes to.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    /// Its name below the app's.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub purpose: &'static str,
+    /// The functions whose queues get each message, wrapped as SNS does without raw delivery.
+    pub consumers: &'static [&'static str],
 }
 
 /// The table's stream as an event source.
@@ -117,6 +141,8 @@ pub enum Grant {
     },
     /// Send mail from the configured address.
     SendEmail,
+    /// Send texts to phone numbers.
+    SendText,
     /// Read one parameter.
     ReadParameter(&'static str),
 }
@@ -198,6 +224,17 @@ pub struct Table {
     pub ttl_attribute: &'static str,
     /// What the stream shows of a change.
     pub stream: StreamView,
+    /// What its partition keys start with, and who reaches such items.
+    pub partitions: &'static [Partition],
+}
+
+/// A kind of items, told by their partition key.
+#[derive(Debug, Clone, Copy)]
+pub struct Partition {
+    /// What its keys start with.
+    pub prefix: &'static str,
+    /// The functions whose [`Grant::Table`] holds for it.
+    pub functions: &'static [&'static str],
 }
 
 /// What the table's stream shows of a change.

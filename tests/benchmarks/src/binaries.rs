@@ -34,7 +34,7 @@ impl Workspace {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let target =
             env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-        let functions = infra_model::APP.functions.iter().map(|function| (function.name, function.name));
+        let functions = infra_model::APP.functions.iter().map(|function| (function.package, function.name));
         let measured = functions.chain([("hello", "hello"), ("benchmarks", "hash")]);
         let folder = match profile {
             Profile::Release => {

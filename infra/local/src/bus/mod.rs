@@ -191,7 +191,7 @@ impl Bus {
         let granted = |source: &str| {
             caller.function.grants.iter().any(|grant| match grant {
                 Grant::PutEvents { source: granted } => *granted == source,
-                Grant::Table(_) | Grant::SendEmail | Grant::ReadParameter(_) => false,
+                Grant::Table(_) | Grant::SendEmail | Grant::SendText | Grant::ReadParameter(_) => false,
             })
         };
         let may = entries.iter().all(|entry| granted(entry.source.as_deref().unwrap_or_default()));

@@ -128,7 +128,7 @@ impl Mail {
     fn refusal(&self, caller: &Caller, sending: &Sending) -> Option<String> {
         let granted = caller.function.grants.iter().any(|grant| match grant {
             Grant::SendEmail => true,
-            Grant::Table(_) | Grant::PutEvents { .. } | Grant::ReadParameter(_) => false,
+            Grant::Table(_) | Grant::PutEvents { .. } | Grant::SendText | Grant::ReadParameter(_) => false,
         });
         (!granted).then(|| {
             format!(

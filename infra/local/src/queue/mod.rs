@@ -101,7 +101,7 @@ impl Queues {
     ) -> Result<Self, Error> {
         let queue = |function: &infra_model::Function| match function.trigger {
             Trigger::Queue(trigger) => Some(Queue { name: function.name, trigger, arrival: Notify::new() }),
-            Trigger::Http | Trigger::Stream(_) => None,
+            Trigger::Http | Trigger::Stream(_) | Trigger::Schedule(_) => None,
         };
         let queues = app.functions.iter().filter_map(queue).collect();
         let inner = Inner { journal, flows, events, queues, waiting: Mutex::default() };

@@ -123,6 +123,7 @@ impl Pool {
                 Trigger::Http => "http",
                 Trigger::Stream(_) => "stream",
                 Trigger::Queue(_) => "queue",
+                Trigger::Schedule(_) => "schedule",
             },
             memory_mib: self.function.memory_mib,
             timeout_seconds: self.function.timeout_seconds,

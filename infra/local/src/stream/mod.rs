@@ -59,7 +59,7 @@ async fn deliver(
 ) {
     let triggered = |function: &infra_model::Function| match function.trigger {
         Trigger::Stream(trigger) => Some((function.name, trigger)),
-        Trigger::Http | Trigger::Queue(_) => None,
+        Trigger::Http | Trigger::Queue(_) | Trigger::Schedule(_) => None,
     };
     let Some((consumer, trigger)) = table.app().functions.iter().find_map(triggered) else { return };
     let mut source = Source { table, functions, queues, journal, flows, stop, consumer, trigger, unsaved: 0 };

@@ -32,7 +32,9 @@ impl Call {
                 Grant::Table(actions) => {
                     actions.iter().copied().map(TableAction::name).any(|it| it == action)
                 }
-                Grant::PutEvents { .. } | Grant::SendEmail | Grant::ReadParameter(_) => false,
+                Grant::PutEvents { .. } | Grant::SendEmail | Grant::SendText | Grant::ReadParameter(_) => {
+                    false
+                }
             })
         };
         self.actions().into_iter().find(|action| !allowed(action))

@@ -210,7 +210,7 @@ async fn sweep(database: Database) {
 fn event_prefixes(app: &App) -> impl Iterator<Item = &'static str> {
     app.functions.iter().filter_map(|function| match function.trigger {
         Trigger::Stream(trigger) => Some(trigger.sort_key_prefix),
-        Trigger::Http | Trigger::Queue(_) => None,
+        Trigger::Http | Trigger::Queue(_) | Trigger::Schedule(_) => None,
     })
 }
 

@@ -41,7 +41,9 @@ pub(super) fn router_for(table: Table, callers: Callers, flows: Flows, faults: F
     let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     let consumers = |function: &infra_model::Function| match function.trigger {
         infra_model::Trigger::Stream(_) => Some(function.name),
-        infra_model::Trigger::Http | infra_model::Trigger::Queue(_) => None,
+        infra_model::Trigger::Http | infra_model::Trigger::Queue(_) | infra_model::Trigger::Schedule(_) => {
+            None
+        }
     };
     let consumer = table.app().functions.iter().find_map(consumers).unwrap_or_default();
     let prefixes = event_prefixes(table.app()).collect();
