@@ -30,6 +30,9 @@ button.addEventListener("click", async () => {
   }
 });
 
+// On a phone the navigation is wider than the screen: where one is shall be seen.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 onSignedOutElsewhere(() => location.replace("/signed-out"));
 
 // Pages kept by the back button may show what is private after signing out: ask again.

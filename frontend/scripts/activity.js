@@ -1,59 +1,29 @@
 import "./account.js";
-import { askAsUser, Problem, SignedOut } from "./api.js";
-import { find } from "./elements.js";
+import { askAsUser } from "./api.js";
+import { fill, find } from "./elements.js";
 import { eventRow } from "./events.js";
-import { view } from "./view.js";
+import { pagedView } from "./paged.js";
+import { counted } from "./words.js";
 
-/** @typedef {{ events: import("./events.js").ActivityEvent[], next_cursor: string | null }} Page */
+/**
+ * @typedef {import("./events.js").ActivityEvent} ActivityEvent
+ * @typedef {{
+ *   events: ActivityEvent[], next_cursor: string | null, history_days: number | null, older_hidden: boolean,
+ * }} Answer
+ */
 
 const PAGE = 20;
-const rows = find(document, "[data-rows]", HTMLElement);
-const more = find(document, "[data-more]", HTMLButtonElement);
-const said = find(document, "[data-said]", HTMLElement);
-/** @type {string | null} */
-let cursor = null;
+const older = find(document, "[data-older]", HTMLElement);
 
-view("activity", () => page(null), (first) => {
-  rows.replaceChildren();
-  append(first);
-  return first.events.length === 0 ? "empty" : "shown";
-});
+pagedView("activity", page, eventRow);
 
-more.addEventListener("click", async () => {
-  if (more.ariaBusy === "true" || cursor === null) return;
-  more.ariaBusy = "true";
-  try {
-    const next = await page(cursor);
-    append(next);
-    said.textContent = `${next.events.length} more shown${next.next_cursor ? "." : ", back to the first."}`;
-  } catch (error) {
-    if (!(error instanceof SignedOut)) {
-      said.textContent = error instanceof Problem ? error.message : "Something went wrong on this page.";
-    }
-  } finally {
-    more.ariaBusy = "false";
-  }
-});
-
-/** @param {string | null} after @returns {Promise<Page>} */
-function page(after) {
+/** @param {string | null} cursor */
+async function page(cursor) {
   const query = new URLSearchParams({ limit: String(PAGE) });
-  if (after !== null) query.set("cursor", after);
-  return askAsUser("GET", `/api/me/activity?${query}`);
-}
-
-/** @param {Page} page */
-function append({ events, next_cursor }) {
-  const added = events.map(eventRow);
-  rows.append(...added);
-  cursor = next_cursor;
-  // The button goes away under the focus: the first of the new rows is where reading goes on.
-  if (cursor === null && document.activeElement === more) {
-    const first = added[0];
-    if (first) {
-      first.tabIndex = -1;
-      first.focus({ preventScroll: true });
-    }
-  }
-  more.hidden = cursor === null;
+  if (cursor !== null) query.set("cursor", cursor);
+  /** @type {Answer} */
+  const answer = await askAsUser("GET", `/api/me/activity?${query}`);
+  if (answer.history_days !== null) fill(older, { days: counted(answer.history_days, "day") });
+  older.hidden = !answer.older_hidden || answer.next_cursor !== null;
+  return { rows: answer.events, next: answer.next_cursor };
 }

@@ -54,14 +54,15 @@ export async function ask(method, path, body) {
  * @param {Method} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {Record<string, string>} [headers] the same in each attempt
  * @returns {Promise<T>}
  */
-export async function askAsUser(method, path, body) {
-  let response = await send(method, path, body);
+export async function askAsUser(method, path, body, headers) {
+  let response = await send(method, path, body, headers);
   if (response.status === 401) {
     await leaveUnread(response);
     const refreshed = await refresh();
-    if (refreshed) response = await send(method, path, body);
+    if (refreshed) response = await send(method, path, body, headers);
   }
   if (response.status === 401) {
     await leaveUnread(response);
@@ -129,9 +130,10 @@ async function sendRefresh() {
  * @param {Method} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {Record<string, string>} [more] headers
  */
-async function send(method, path, body) {
-  const headers = new Headers({ accept: "application/json, application/problem+json" });
+async function send(method, path, body, more) {
+  const headers = new Headers({ accept: "application/json, application/problem+json", ...more });
   /** @type {RequestInit} */
   const init = { method, headers, credentials: "same-origin", cache: "no-store", redirect: "error" };
   if (body !== undefined) {

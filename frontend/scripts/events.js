@@ -1,7 +1,9 @@
 // What happened to an account, in words.
 
-import { timeElement } from "./dates.js";
+import { day, timeElement } from "./dates.js";
 import { find, stamp } from "./elements.js";
+import { money } from "./money.js";
+import { capitalised } from "./words.js";
 
 /**
  * @typedef {{ id: string, type: string, time: string, data?: Record<string, unknown> }} ActivityEvent
@@ -20,6 +22,14 @@ const ACCOUNTS = {
   "user.password_changed": ["ok", "Changed the password"],
   "user.email_change_requested": ["warn", "Asked to change the address"],
   "user.email_changed": ["ok", "Changed the address"],
+  "billing.notified": ["idle", "News from the payment provider"],
+  "subscription.ended": ["idle", "Subscription ended"],
+  "phone.verification_requested": ["ok", "Asked for a code by text"],
+  "phone.added": ["ok", "Confirmed a phone number"],
+  "phone.removed": ["idle", "Removed the phone number"],
+  "texts.stopped": ["idle", "Stopped texts by answering STOP"],
+  "texts.started": ["ok", "Started texts again by answering START"],
+  "user.preferences_changed": ["ok", "Changed what to be told of"],
 };
 
 /** @type {Record<string, Account>} */
@@ -54,12 +64,39 @@ export function eventRow(event) {
 }
 
 /** @param {ActivityEvent} event @returns {Account} */
-function accountOf({ type, data }) {
-  if (type === "session.started") {
-    return data?.["new_device"] === true ? ["warn", "Signed in on a new device"] : ["ok", "Signed in"];
-  }
-  if (type === "session.ended") return ENDINGS[String(data?.["reason"])] ?? ["idle", "A session ended"];
-  return ACCOUNTS[type] ?? ["idle", type];
+function accountOf({ type, data = {} }) {
+  return TOLD[type]?.(data) ?? ACCOUNTS[type] ?? ["idle", type];
+}
+
+/**
+ * Events whose data are part of what there is to say.
+ * @type {Record<string, (data: Record<string, unknown>) => Account>}
+ */
+const TOLD = {
+  "session.started": ({ new_device }) =>
+    new_device === true ? ["warn", "Signed in on a new device"] : ["ok", "Signed in"],
+  "session.ended": ({ reason }) => ENDINGS[String(reason)] ?? ["idle", "A session ended"],
+  "subscription.started": ({ plan, trial }) =>
+    ["ok", `${planName(plan)} started${trial === true ? " with a trial" : ""}`],
+  "subscription.changed": ({ plan, ends_at }) =>
+    typeof ends_at === "string"
+      ? ["warn", `${planName(plan)} cancelled, ends on ${day(ends_at)}`]
+      : ["ok", `Subscription changed: ${planName(plan)}`],
+  "subscription.trial_ending": ({ ends_at }) => ["warn", `The trial ends on ${day(String(ends_at))}`],
+  "invoice.paid": ({ amount }) => ["ok", `Paid${amountOf(amount)}`],
+  "invoice.payment_failed": ({ amount }) => ["bad", `Payment${amountOf(amount, "of ")} failed`],
+};
+
+/** @param {unknown} plan */
+function planName(plan) {
+  return capitalised(String(plan));
+}
+
+/** @param {unknown} amount @param {string} [before] */
+function amountOf(amount, before = "") {
+  const { minor_units, currency } = /** @type {{ minor_units?: unknown, currency?: unknown }} */ (amount ?? {});
+  if (typeof minor_units !== "number" || typeof currency !== "string") return "";
+  return ` ${before}${money(minor_units, currency)}`;
 }
 
 /**

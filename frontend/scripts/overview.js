@@ -3,7 +3,9 @@ import { askAsUser } from "./api.js";
 import { timeElement } from "./dates.js";
 import { fill, find } from "./elements.js";
 import { eventRow } from "./events.js";
-import { view } from "./view.js";
+import { planName, standing, subscription } from "./subscription.js";
+import { once, view } from "./view.js";
+import { capitalised } from "./words.js";
 
 const RECENT = 6;
 
@@ -27,6 +29,12 @@ view("workspace", once(mine, me), ({ workspaces }, element) => {
   return "shown";
 });
 
+view("plan", subscription, (mine, element) => {
+  const { state, word, line } = standing(mine);
+  find(element, "[data-status]", HTMLElement).dataset.state = state;
+  fill(element, { word, line, plan: planName(mine) });
+});
+
 view(
   "activity",
   () => askAsUser("GET", `/api/me/activity?limit=${RECENT}`),
@@ -35,24 +43,3 @@ view(
     return events.length === 0 ? "empty" : "shown";
   },
 );
-
-/**
- * The first time what is already under way, later anew.
- * @template T
- * @param {Promise<T>} first
- * @param {() => Promise<T>} again
- */
-function once(first, again) {
-  /** @type {Promise<T> | null} */
-  let pending = first;
-  return () => {
-    const answer = pending ?? again();
-    pending = null;
-    return answer;
-  };
-}
-
-/** @param {string} word */
-function capitalised(word) {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}

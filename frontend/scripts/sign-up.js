@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { find } from "./elements.js";
 import { emailAddress, listen, required } from "./form.js";
 import { newPassword, showStrength } from "./password.js";
-import { startCoolDown } from "./resend.js";
+import { mailSent } from "./resend.js";
 
 const form = find(document, "form", HTMLFormElement);
 
@@ -18,7 +18,7 @@ listen(form, {
   async submit({ name = "", email = "", password }) {
     await ask("POST", "/api/auth/sign-up", { name: name.trim(), email: email.trim(), password });
     keepAddress(email);
-    startCoolDown();
+    mailSent();
     location.assign("/check-mail");
   },
 });

@@ -9,7 +9,7 @@ import { signInAddress } from "./next.js";
  * @template T
  * @param {string} name of the element marked `data-view`
  * @param {() => Promise<T>} load
- * @param {(data: T, view: HTMLElement) => "shown" | "empty" | void} fillIn
+ * @param {(data: T, view: HTMLElement) => string | void} fillIn says what it is then: shown, unless otherwise said
  * @returns {() => Promise<void>} loads it again
  */
 export function view(name, load, fillIn) {
@@ -51,6 +51,22 @@ export function view(name, load, fillIn) {
 
   void run();
   return run;
+}
+
+/**
+ * For views that share an answer: the first time what is already under way, later anew.
+ * @template T
+ * @param {Promise<T>} first
+ * @param {() => Promise<T>} again
+ */
+export function once(first, again) {
+  /** @type {Promise<T> | null} */
+  let pending = first;
+  return () => {
+    const answer = pending ?? again();
+    pending = null;
+    return answer;
+  };
 }
 
 function signedOut() {

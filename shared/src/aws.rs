@@ -30,6 +30,8 @@ pub enum Service {
     EventBridge,
     /// Mail.
     Ses,
+    /// Texts.
+    Sns,
     /// Parameters.
     Ssm,
 }
@@ -67,6 +69,7 @@ impl Aws {
             (Service::DynamoDb, "AWS_ENDPOINT_URL_DYNAMODB"),
             (Service::EventBridge, "AWS_ENDPOINT_URL_EVENTBRIDGE"),
             (Service::Ses, "AWS_ENDPOINT_URL_SES"),
+            (Service::Sns, "AWS_ENDPOINT_URL_SNS"),
             (Service::Ssm, "AWS_ENDPOINT_URL_SSM"),
         ] {
             endpoints.services.extend(env::optional(variable)?.map(|url| (service, url)));

@@ -21,6 +21,9 @@ pub enum Error {
     /// A one-time link that is unknown, spent, expired or superseded.
     #[error("the link is not good")]
     InvalidLink,
+    /// A code that is unknown, spent, expired or superseded, or was tried too often.
+    #[error("the code is not good")]
+    InvalidCode,
     /// What was asked for does not exist, or is not the caller's.
     #[error("not found")]
     NotFound,

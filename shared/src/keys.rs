@@ -8,69 +8,45 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use crate::aws::Aws;
+use crate::cached::Cached;
 use crate::clock::Clock;
 use crate::ed25519;
-use crate::error::{Error, Result};
-use crate::parameter::{Parameters, Unreadable};
+use crate::error::Result;
 
 /// The keys as they are now. Cheap to clone; all clones read them once.
 #[derive(Debug, Clone)]
-pub struct Keys {
-    source: Source,
-    read: Arc<Mutex<Option<Read>>>,
-}
-
-#[derive(Debug, Clone)]
-enum Source {
-    Parameter { parameters: Parameters, name: String, clock: Clock },
-    Fixed(Arc<KeySet>),
-}
-
-#[derive(Debug, Clone)]
-struct Read {
-    keys: Arc<KeySet>,
-    tried_at: Timestamp,
-}
-
-/// How long keys are believed before they are read again: a key that was withdrawn is good for no longer.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
-
-/// A token with a key that is not known makes the keys be read again, but not more often than this.
-const MIN_AGE: SignedDuration = SignedDuration::from_secs(30);
+pub struct Keys(Cached<KeySet>);
 
 impl Keys {
     /// The keys in this parameter, which is read when they are first asked for.
     #[must_use]
     pub fn in_parameter(aws: &Aws, name: impl Into<String>, clock: Clock) -> Self {
-        let parameters = Parameters::new(aws);
-        Self { source: Source::Parameter { parameters, name: name.into(), clock }, read: Arc::default() }
+        Self(Cached::in_parameter(aws, name, |json| Ok(KeySet::parse(json)?), clock))
     }
 
     /// These keys, for ever.
     #[must_use]
     pub fn fixed(keys: KeySet) -> Self {
-        Self { source: Source::Fixed(Arc::new(keys)), read: Arc::default() }
+        Self(Cached::fixed(keys))
     }
 
     /// Reads them, so that the first request does not wait. Whoever asks meanwhile waits for this reading; if
     /// it fails, they read again.
     pub async fn warm(&self) {
-        _ = self.current().await;
+        self.0.warm().await;
     }
 
     /// The keys, at most ten minutes old. Older ones only while they cannot be read.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if they were never read and cannot be.
+    /// [`Error::Internal`](crate::error::Error::Internal) if they were never read and cannot be.
     pub async fn current(&self) -> Result<Arc<KeySet>> {
-        self.younger_than(MAX_AGE).await
+        self.0.current().await
     }
 
     /// The keys for a token whose key is not among the [`current`](Self::current) ones.
@@ -79,46 +55,13 @@ impl Keys {
     ///
     /// As `current`.
     pub async fn newer(&self) -> Result<Arc<KeySet>> {
-        self.younger_than(MIN_AGE).await
+        self.0.newer().await
     }
-
-    async fn younger_than(&self, age: SignedDuration) -> Result<Arc<KeySet>> {
-        let (parameters, name, clock) = match &self.source {
-            Source::Parameter { parameters, name, clock } => (parameters, name, clock),
-            Source::Fixed(keys) => return Ok(Arc::clone(keys)),
-        };
-        let mut read = self.read.lock().await;
-        let now = clock.now();
-        let known = match &*read {
-            Some(read) if now.duration_since(read.tried_at) < age => {
-                return Ok(Arc::clone(&read.keys));
-            }
-            Some(read) => Some(Arc::clone(&read.keys)),
-            None => None,
-        };
-        let keys = match (read_set(parameters, name).await, known) {
-            (Ok(keys), _) => Arc::new(keys),
-            (Err(error), Some(known)) => {
-                tracing::warn!(%error, "the keys cannot be read again; those known are kept");
-                known
-            }
-            (Err(error), None) => return Err(Error::internal(error)),
-        };
-        *read = Some(Read { keys: Arc::clone(&keys), tried_at: now });
-        Ok(keys)
-    }
-}
-
-async fn read_set(parameters: &Parameters, name: &str) -> Result<KeySet, KeysError> {
-    KeySet::parse(&parameters.get(name).await?.into_text())
 }
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The parameter was not given out.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
     /// The text is not a JSON Web Key Set.
     #[error("the keys are not a JSON Web Key Set")]
     NotAKeySet,

@@ -11,12 +11,18 @@ pub mod id;
 pub mod money;
 pub mod name;
 pub mod password;
+pub mod phone_number;
 
 // The domain.
+pub mod entitlement;
 pub mod limit;
 pub mod link;
+pub mod phone;
 pub mod plan;
+pub mod preference;
 pub mod session;
+pub mod subscription;
+pub mod unsubscribe;
 pub mod user;
 pub mod workspace;
 
@@ -29,10 +35,13 @@ pub mod store;
 pub mod device;
 mod ed25519;
 pub mod keys;
+pub mod secret_key;
 pub mod token;
 
 // The edges.
 pub mod aws;
+pub mod cached;
+pub mod delivery;
 pub mod env;
 pub mod http;
 pub mod log;

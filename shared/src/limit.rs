@@ -46,6 +46,21 @@ pub const PASSWORD_CHECK: Limit = limit("password_check", 10, Duration::from_sec
 /// can use up what warns an owner by asking for something else.
 pub const MAIL_SENT_TO_ADDRESS: Limit = limit("mail_sent.address", 10, HOUR);
 
+/// Codes to phones asked for by one client.
+pub const CODE_BY_CLIENT: Limit = limit("code.client", 10, HOUR);
+
+/// Codes to phones asked for by one user.
+pub const CODE_BY_USER: Limit = limit("code.user", 6, HOUR);
+
+/// Codes asked for to one phone, by whomever: whoever has it reads no more than these.
+pub const CODE_TO_NUMBER: Limit = limit("code.number", 3, HOUR);
+
+/// Texts of one kind sent to one number, whatever asked for them, as [`MAIL_SENT_TO_ADDRESS`].
+pub const TEXT_SENT_TO_NUMBER: Limit = limit("text_sent.number", 5, HOUR);
+
+/// Checkouts and portals asked for by one user: each costs calls to the payment provider.
+pub const BILLING_BY_USER: Limit = limit("billing.user", 60, HOUR);
+
 const fn limit(name: &'static str, max: u32, window: Duration) -> Limit {
     Limit { name, max, window }
 }

@@ -6,6 +6,8 @@
 //!
 //! [GetParameter]: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
 
+use std::sync::Arc;
+
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{self, SigV4AuthScheme};
@@ -30,9 +32,13 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::aws::{Aws, Service};
+use crate::cached::Cached;
+use crate::clock::Clock;
+use crate::error::Error;
 
 /// Reads parameters. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -99,6 +105,31 @@ impl Parameters {
     pub async fn get(&self, name: &str) -> Result<Value, Unreadable> {
         let value = self.get.invoke(name.to_owned()).await;
         value.map_err(|error| Unreadable(DisplayErrorContext(error).to_string()))
+    }
+}
+
+/// How long a value is believed before it is read again: one that was withdrawn is good for no longer.
+const MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
+
+impl<T: 'static> Cached<T> {
+    /// What `parse` makes of this parameter's text, which is read when it is first asked for. Its error must not quote
+    /// the text, which may be a secret.
+    #[must_use]
+    pub fn in_parameter(
+        aws: &Aws,
+        name: impl Into<String>,
+        parse: fn(&str) -> Result<T, BoxError>,
+        clock: Clock,
+    ) -> Self {
+        let (parameters, name) = (Parameters::new(aws), Arc::<str>::from(name.into()));
+        let read = move || {
+            let (parameters, name) = (parameters.clone(), Arc::clone(&name));
+            async move {
+                let text = parameters.get(&name).await.map_err(Error::internal)?;
+                parse(&text.into_text()).map_err(Error::internal)
+            }
+        };
+        Self::new(read, MAX_AGE, clock)
     }
 }
 

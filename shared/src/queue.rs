@@ -1,6 +1,6 @@
 //! The edge to a queue: a batch of messages in, those that failed out.
 //!
-//! Each message is an event that the bus delivered. It is handled by itself, in its own trace, beside the
+//! Each message is an event that the bus delivered, or a notification of a topic. It is handled by itself, in its own trace, beside the
 //! others: one that fails, hangs or cannot be read is the only one that the queue delivers again, and
 //! in the end puts into the dead-letter queue.
 
@@ -11,7 +11,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -36,6 +39,39 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Error + 'static,
 {
+    serve(handle).await
+}
+
+/// Receives batches for ever and hands each notification of a topic to `handle`. An error means: deliver it again.
+///
+/// # Errors
+/// If the Lambda runtime cannot be reached.
+pub async fn run_notifications<T, H, F, E>(handle: H) -> Result<(), lambda_runtime::Error>
+where
+    T: DeserializeOwned + Send + 'static,
+    H: Fn(Notification<T>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Error + 'static,
+{
+    serve(handle).await
+}
+
+/// What a topic told: a message that SNS wrapped, as it does for a queue without raw delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification<T> {
+    /// When the topic got it.
+    pub at: Timestamp,
+    /// What it was told.
+    pub message: T,
+}
+
+async fn serve<M, H, F, E>(handle: H) -> Result<(), lambda_runtime::Error>
+where
+    M: Message,
+    H: Fn(M) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Error + 'static,
+{
     let handle = Arc::new(handle);
     lambda_runtime::run(service_fn(move |invocation: LambdaEvent<SqsEvent>| {
         let handle = Arc::clone(&handle);
@@ -49,9 +85,10 @@ where
 }
 
 /// Handles a batch within `time` and answers which of its messages failed.
-pub async fn handle_batch<H, F, E>(batch: SqsEvent, time: Duration, handle: Arc<H>) -> SqsBatchResponse
+async fn handle_batch<M, H, F, E>(batch: SqsEvent, time: Duration, handle: Arc<H>) -> SqsBatchResponse
 where
-    H: Fn(Envelope) -> F + Send + Sync + 'static,
+    M: Message,
+    H: Fn(M) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Error + 'static,
 {
@@ -84,42 +121,44 @@ fn forget_done(failed: &mut HashSet<String>, joined: Option<Result<Option<String
 }
 
 /// The id of the message, if it is done.
-async fn handle_message<H, F, E>(
+async fn handle_message<M, H, F, E>(
     message: SqsMessage,
     deadline: tokio::time::Instant,
     handle: Arc<H>,
 ) -> Option<String>
 where
-    H: Fn(Envelope) -> F,
+    M: Message,
+    H: Fn(M) -> F,
     F: Future<Output = Result<(), E>>,
     E: Error + 'static,
 {
     let id = message.message_id.unwrap_or_default();
     let receives = message.attributes.get("ApproximateReceiveCount").map_or("1", String::as_str);
-    let event = match read(message.body.as_deref().unwrap_or_default()) {
-        Ok(event) => event,
+    let content = match M::read(message.body.as_deref().unwrap_or_default()) {
+        Ok(content) => content,
         Err(unreadable) => {
             // Not what it says: that could be anything.
             tracing::error!(
                 message_id = id,
                 receives,
                 at = unreadable.column(),
-                "A message is no event: {:?}",
+                "A message is not what it should be: {:?}",
                 unreadable.classify()
             );
             return None;
         }
     };
-    let context = event.traceparent.as_deref().and_then(TraceContext::from_traceparent);
-    let (event_id, event_type) = (event.id, event.event.kind());
+    let xray = message.attributes.get("AWSTraceHeader").map(String::as_str);
+    let context = content.trace().or_else(|| xray.and_then(TraceContext::from_xray));
+    let (event_id, event_type) = content.name().unwrap_or_else(|| (id.clone(), "notification"));
     let handled = async {
-        let outcome = tokio::time::timeout_at(deadline, handle(event)).await;
+        let outcome = tokio::time::timeout_at(deadline, handle(content)).await;
         let reason = match outcome {
             Ok(Ok(())) => return Some(id),
             Ok(Err(error)) => causes(&error),
             Err(_) => "it was not done in time".to_owned(),
         };
-        tracing::error!(%event_id, event_type, receives, reason, "An event was not handled");
+        tracing::error!(event_id, event_type, receives, reason, "An event was not handled");
         None
     };
     match context {
@@ -128,8 +167,50 @@ where
     }
 }
 
-fn read(body: &str) -> Result<Envelope, serde_json::Error> {
-    serde_json::from_str::<EventBridgeEvent<Envelope>>(body).map(|delivered| delivered.detail)
+/// What a queue's messages are.
+trait Message: Send + Sized + 'static {
+    fn read(body: &str) -> Result<Self, serde_json::Error>;
+
+    /// The trace that it is part of, if it says so itself.
+    fn trace(&self) -> Option<TraceContext>;
+
+    /// Its id and type for the log, if it has them.
+    fn name(&self) -> Option<(String, &'static str)>;
+}
+
+impl Message for Envelope {
+    fn read(body: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<EventBridgeEvent<Self>>(body).map(|delivered| delivered.detail)
+    }
+
+    fn trace(&self) -> Option<TraceContext> {
+        self.traceparent.as_deref().and_then(TraceContext::from_traceparent)
+    }
+
+    fn name(&self) -> Option<(String, &'static str)> {
+        Some((self.id.to_string(), self.event.kind()))
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Message for Notification<T> {
+    fn read(body: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Wrapped {
+            timestamp: Timestamp,
+            message: String,
+        }
+        let Wrapped { timestamp, message } = serde_json::from_str(body)?;
+        Ok(Self { at: timestamp, message: serde_json::from_str(&message)? })
+    }
+
+    fn trace(&self) -> Option<TraceContext> {
+        None
+    }
+
+    fn name(&self) -> Option<(String, &'static str)> {
+        None
+    }
 }
 
 #[cfg(test)]

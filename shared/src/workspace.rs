@@ -39,3 +39,6 @@ pub enum Role {
     /// Everything, billing and deletion included.
     Owner,
 }
+
+/// How many work in a workspace: its owner, until there are invitations.
+pub const MEMBERS: u32 = 1;

@@ -1,5 +1,6 @@
 //! What strangers may find out and how often they may try: E1–E4.
 
+use std::mem;
 use std::net::Ipv4Addr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -135,27 +136,35 @@ async fn e1_resend_and_forgot_answer_alike_whoever_has_an_account() {
 #[tokio::test]
 async fn e2_the_same_work_is_done_whoever_has_an_account() {
     let standings = Standings::new().await;
-    let work = async |path: &str, body: &Value| loop {
-        let trace = new_trace();
-        let client = standings.platform.client();
-        let answer = client.post(path).json(body.clone()).traced(&trace).send().await;
-        let flow = standings.platform.console.flow(&trace).await;
-        forget_counts(&standings.platform).await;
-        if flow
-            .steps
-            .iter()
-            .any(|step| step.name == "auth" && step.function.as_ref().is_some_and(|run| run.cold))
-        {
-            // A cold start opens its connection by a call of its own.
-            continue;
+    let work = async |path: &str, body: &Value| {
+        let mut has_just_started = false;
+        loop {
+            let trace = new_trace();
+            let client = standings.platform.client();
+            let answer = client.post(path).json(body.clone()).traced(&trace).send().await;
+            let flow = standings.platform.console.flow(&trace).await;
+            forget_counts(&standings.platform).await;
+            if flow
+                .steps
+                .iter()
+                .any(|step| step.name == "auth" && step.function.as_ref().is_some_and(|run| run.cold))
+            {
+                // A cold start opens its connection by a call of its own, which may end only when the function goes on
+                // with the next request.
+                has_just_started = true;
+                continue;
+            }
+            if mem::take(&mut has_just_started) {
+                continue;
+            }
+            let steps = flow.steps.iter().filter(|step| step.kind == "table");
+            // The kind of call, not how many items are in it: the round trip is what takes time.
+            let calls = steps.filter_map(|step| Some(step.detail.as_ref()?.split(' ').next()?.to_owned()));
+            let mut calls: Vec<_> = calls.collect();
+            // Those that are made at once come in any order.
+            calls.sort();
+            break (answer.code(), calls);
         }
-        let steps = flow.steps.iter().filter(|step| step.kind == "table");
-        // The kind of call, not how many items are in it: the round trip is what takes time.
-        let calls = steps.filter_map(|step| Some(step.detail.as_ref()?.split(' ').next()?.to_owned()));
-        let mut calls: Vec<_> = calls.collect();
-        // Those that are made at once come in any order.
-        calls.sort();
-        break (answer.code(), calls);
     };
     for path in [SIGN_IN, SIGN_UP, RESEND, FORGOT] {
         let mut all = Vec::new();

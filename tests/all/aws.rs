@@ -48,6 +48,18 @@ impl Table {
             .unwrap_or_else(|error| panic!("{pk} {sk}: {error:?}"));
     }
 
+    /// Removes an item.
+    pub(crate) async fn delete(&self, pk: &str, sk: &str) {
+        self.0
+            .delete_item()
+            .table_name(APP_NAME)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()))
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{pk} {sk}: {error:?}"));
+    }
+
     /// An item.
     pub(crate) async fn get(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
         let output = self

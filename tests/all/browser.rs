@@ -11,24 +11,25 @@ use thirtyfour::By;
 use crate::site::{CONSOLE_PAGES, PAGES};
 
 /// Pages of somebody who is signed in.
-const PRIVATE_PAGES: [&str; 4] = ["/overview", "/activity", "/security", "/profile"];
+const PRIVATE_PAGES: [&str; 7] =
+    ["/overview", "/activity", "/billing", "/billing/return", "/notifications", "/security", "/profile"];
 
 /// A browser at the app's front page.
-struct Visit {
-    browser: Browser,
+pub(crate) struct Visit {
+    pub(crate) browser: Browser,
     origin: String,
 }
 
 impl Visit {
-    async fn new(platform: &Platform) -> Self {
+    pub(crate) async fn new(platform: &Platform) -> Self {
         Self { browser: Browser::start().await, origin: platform.origin().to_owned() }
     }
 
-    async fn open(&self, path: &str) {
+    pub(crate) async fn open(&self, path: &str) {
         self.browser.open(&format!("{}{path}", self.origin)).await;
     }
 
-    async fn sign_in(&self, person: &Person) {
+    pub(crate) async fn sign_in(&self, person: &Person) {
         self.open("/sign-in").await;
         self.browser.fill("email", &person.email).await;
         self.browser.fill("password", &person.password).await;
@@ -36,8 +37,20 @@ impl Visit {
         self.browser.wait_for_path("/overview").await;
     }
 
+    /// Whatever the page shows now is fit for all: see [`inspect`].
+    pub(crate) async fn assert_fit(&self) {
+        let page = self.browser.path().await;
+        let mut faults = Vec::new();
+        for dark in [true, false] {
+            self.browser.set_dark(dark).await;
+            inspect(&self.browser, &page, dark, &mut faults).await;
+        }
+        self.browser.set_width(1280).await;
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
     /// F2: no token is where a script can read it, or in an address.
-    async fn assert_no_token_in_reach(&self) {
+    pub(crate) async fn assert_no_token_in_reach(&self) {
         let script = "return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href, document.referrer])";
         let reach = self.browser.script(script, Vec::new()).await;
         let reach = reach.as_str().unwrap();
@@ -421,7 +434,14 @@ async fn every_page_is_fit_for_all_in_light_and_dark_and_on_a_phone() {
     for dark in [false, true] {
         browser.set_dark(dark).await;
         let signed_out = PAGES.iter().filter(|page| !PRIVATE_PAGES.contains(page));
-        let more = ["/nothing", "/verify#token=x", "/reset#token=x", "/confirm-email#token=x"];
+        let more = [
+            "/nothing",
+            "/pricing?interval=year",
+            "/verify#token=x",
+            "/reset#token=x",
+            "/confirm-email#token=x",
+            "/unsubscribe#token=x",
+        ];
         let mut pages: Vec<&str> = signed_out.chain(&more).copied().collect();
         pages.extend(CONSOLE_PAGES);
         check(&visit, &pages, dark, &mut faults).await;
@@ -435,7 +455,6 @@ async fn every_page_is_fit_for_all_in_light_and_dark_and_on_a_phone() {
 async fn check(visit: &Visit, pages: &[&str], dark: bool, faults: &mut Vec<String>) {
     let browser = &visit.browser;
     for page in pages {
-        let light = if dark { "dark" } else { "light" };
         // Leaving a page by its fragment alone would not load it.
         browser.open("about:blank").await;
         browser.set_width(1280).await;
@@ -445,13 +464,20 @@ async fn check(visit: &Visit, pages: &[&str], dark: bool, faults: &mut Vec<Strin
             (browser.script(done, Vec::new()).await == Value::Bool(true)).then_some(())
         })
         .await;
-        for violation in browser.axe().await {
-            faults.push(format!(
-                "{page} ({light}): {}: {}: {:?}",
-                violation.id, violation.help, violation.nodes
-            ));
+        let shift = browser.layout_shift().await;
+        if shift > 0.1 {
+            faults.push(format!("{page}: it moves by {shift} while it loads"));
         }
-        browser.set_width(360).await;
+        inspect(browser, page, dark, faults).await;
+    }
+}
+
+/// Axe finds nothing in the page as it is, wide or on a phone, which need not scroll sideways; and nothing went
+/// wrong in the browser.
+async fn inspect(browser: &Browser, page: &str, dark: bool, faults: &mut Vec<String>) {
+    let light = if dark { "dark" } else { "light" };
+    for width in [1280, 360] {
+        browser.set_width(width).await;
         let overflow = browser
             .script(
                 "return document.documentElement.scrollWidth - document.documentElement.clientWidth",
@@ -459,16 +485,16 @@ async fn check(visit: &Visit, pages: &[&str], dark: bool, faults: &mut Vec<Strin
             )
             .await;
         if overflow.as_f64().unwrap_or_default() > 0.0 {
-            faults.push(format!("{page} ({light}): a phone must scroll {overflow} px sideways"));
+            faults.push(format!("{page} ({light}): {width} px must scroll {overflow} px sideways"));
         }
         for violation in browser.axe().await {
             faults.push(format!(
-                "{page} ({light}, phone): {}: {}: {:?}",
+                "{page} ({light}, {width} px): {}: {}: {:?}",
                 violation.id, violation.help, violation.nodes
             ));
         }
-        for fault in browser.faults().await {
-            faults.push(format!("{page} ({light}): {}", fault.message));
-        }
+    }
+    for fault in browser.faults().await {
+        faults.push(format!("{page} ({light}): {}", fault.message));
     }
 }

@@ -79,8 +79,11 @@ impl Ledger {
     }
 
     /// Whether a consumer may be done with an event without a word, as there is nothing to do: no device
-    /// is new, or the address is verified already.
-    fn calls_for_nothing(&self, event: &Item, kind: &str) -> bool {
+    /// is new, the address is verified already, or nobody wants a text.
+    fn calls_for_nothing(&self, event: &Item, kind: &str, consumer: &str) -> bool {
+        if consumer == "sms-notifier" && !self.calls_for_a_text(event, kind) {
+            return true;
+        }
         let user = self.0.iter().find(|item| item.pk == event.pk && item.sk == "USER");
         let has = |attribute: &str| {
             user.is_some_and(|user| user.attributes.get(attribute).is_some_and(|it| !it.is_null()))
@@ -95,6 +98,26 @@ impl Ledger {
         }
     }
 
+    /// Whether the user of an event is to be texted about it.
+    fn calls_for_a_text(&self, event: &Item, kind: &str) -> bool {
+        let of_user = |sk: &str| self.0.iter().find(|item| item.pk == event.pk && item.sk == sk);
+        if kind == "phone.verification_requested" {
+            let waiting = of_user("PHONE_CODE");
+            return waiting.is_some_and(|waiting| waiting.attributes["event_id"] == event.attributes["id"]);
+        }
+        let Some(phone) = of_user("PHONE") else { return false };
+        let number = text(&phone.attributes["phone_number"]);
+        let stopped = self.0.iter().any(|item| {
+            item.pk == format!("PHONE#{number}") && item.sk == "OPT_OUT" && item.attributes["stopped"] == true
+        });
+        let (choice, default) = match kind.starts_with("invoice.") || kind.starts_with("subscription.") {
+            true => ("billing_text", false),
+            false => ("security_text", true),
+        };
+        let chosen = of_user("PREFERENCES").map_or(default, |chosen| chosen.attributes[choice] == true);
+        chosen && !stopped
+    }
+
     /// Events that a consumer has not said yet that it is done with, and their traces.
     fn open_deliveries(&self) -> Vec<(String, String)> {
         let done: BTreeSet<_> = self
@@ -106,10 +129,10 @@ impl Ledger {
         let mut open = Vec::new();
         for event in self.items("USER#", "EVENT#") {
             let kind = text(&event.attributes["type"]);
-            if self.calls_for_nothing(event, &kind) {
-                continue;
-            }
             for consumer in consumers(&kind) {
+                if self.calls_for_nothing(event, &kind, consumer) {
+                    continue;
+                }
                 if !done.contains(&(event.sk.clone(), format!("CONSUMER#{consumer}"))) {
                     let traceparent = text(&event.attributes["traceparent"]);
                     let trace = traceparent.split('-').nth(1).unwrap_or_default().to_owned();

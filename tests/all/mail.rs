@@ -158,7 +158,9 @@ async fn s4_every_mail_can_be_read_in_text_and_in_html_and_shows_input_as_it_was
                 "{subject} shows a name to an address that nobody has verified"
             );
         }
-        assert!(!text.contains("49"), "{text}");
+        // Any digits may be in a token.
+        let plain: String = text.lines().filter(|line| !line.contains("http")).collect();
+        assert!(!plain.contains("49"), "{text}");
         assert!(
             mail.headers.iter().any(|header| header.name.eq_ignore_ascii_case("auto-submitted")),
             "{subject}"

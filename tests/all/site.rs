@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use infra_model::{CONTENT_SECURITY_POLICY, RESPONSE_HEADERS};
+use shared::money::Currency;
+use tests::platform::repository;
 use tests::{Person, Platform, Response};
 
 /// Every page of the app.
-pub(crate) const PAGES: [&str; 14] = [
+pub(crate) const PAGES: [&str; 19] = [
     "/",
     "/sign-up",
     "/check-mail",
@@ -18,8 +20,13 @@ pub(crate) const PAGES: [&str; 14] = [
     "/signed-out",
     "/overview",
     "/activity",
+    "/billing",
+    "/billing/return",
+    "/notifications",
     "/security",
     "/profile",
+    "/pricing",
+    "/unsubscribe",
     "/offline",
 ];
 
@@ -228,5 +235,25 @@ async fn f2_links_in_mails_keep_their_token_from_every_server() {
             let sent_to_server = link.split('#').next().unwrap();
             assert!(!sent_to_server.contains("token") && !sent_to_server.contains('?'), "{link}");
         }
+    }
+}
+
+/// Amounts come in the currency's minor unit: what that is, the pages and the functions must agree on.
+#[test]
+fn the_pages_know_the_minor_unit_of_each_currency() {
+    let script = std::fs::read_to_string(repository().join("frontend/scripts/money.js")).unwrap();
+    let listed = |name: &str| -> BTreeSet<String> {
+        let list = script.split_once(&format!("const {name} = new Set(\"")).expect("a list").1;
+        list.split_once('"').expect("its end").0.split(' ').map(str::to_owned).collect()
+    };
+    let (whole, thousandths) = (listed("WHOLE"), listed("THOUSANDTHS"));
+    assert!(whole.len() > 10 && thousandths.len() > 2, "{whole:?} {thousandths:?}");
+    let letters = || 'a'..='z';
+    for code in
+        letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))))
+    {
+        let digits = code.parse::<Currency>().unwrap().digits();
+        assert_eq!(whole.contains(&code), digits == 0, "{code}");
+        assert_eq!(thousandths.contains(&code), digits == 3, "{code}");
     }
 }

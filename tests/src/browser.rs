@@ -265,6 +265,30 @@ impl Browser {
         serde_json::from_value(found.clone()).unwrap_or_else(|_| panic!("axe failed: {found}"))
     }
 
+    /// How much of the page has moved by itself since it was opened, as Web Vitals counts it: below 0.1 is good.
+    ///
+    /// # Panics
+    ///
+    /// If the browser does not say.
+    pub async fn layout_shift(&self) -> f64 {
+        let shift = self
+            .driver()
+            .execute_async(
+                "const done = arguments[0];
+                let sum = 0;
+                const observer = new PerformanceObserver(() => {});
+                observer.observe({ type: 'layout-shift', buffered: true });
+                requestAnimationFrame(() => requestAnimationFrame(() => {
+                    for (const entry of observer.takeRecords()) if (!entry.hadRecentInput) sum += entry.value;
+                    done(sum);
+                }));",
+                Vec::new(),
+            )
+            .await
+            .expect("a figure");
+        shift.json().as_f64().expect("a figure")
+    }
+
     /// What went wrong in the browser since this was last asked: errors of scripts, and what the content
     /// security policy or Trusted Types stopped. An answer that is no success is no error of the page.
     ///

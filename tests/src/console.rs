@@ -49,6 +49,7 @@ pub struct Step {
     pub function: Option<FunctionRun>,
     pub capacity_units: Option<f64>,
     pub email: Option<Value>,
+    pub text: Option<String>,
     pub event: Option<String>,
 }
 
@@ -142,6 +143,17 @@ pub struct Queue {
     pub dead: u64,
 }
 
+/// What the clock starts.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the README documents the fields")]
+pub struct Schedule {
+    pub function: String,
+    pub every_minutes: u32,
+    pub last_run_at: Option<String>,
+    pub last_trace: Option<String>,
+    pub next_run_at: String,
+}
+
 /// An item of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(missing_docs, reason = "the README documents the fields")]
@@ -162,6 +174,7 @@ pub struct Summary {
     pub p95_ms: Option<f64>,
     pub billed_ms: u64,
     pub emails: u64,
+    pub texts: u64,
     pub dead_letters: u64,
 }
 
@@ -241,6 +254,27 @@ impl Console {
     /// The queues.
     pub async fn queues(&self) -> Vec<Queue> {
         self.list("/_local/queues", "queues").await
+    }
+
+    /// What the clock starts.
+    pub async fn schedules(&self) -> Vec<Schedule> {
+        self.list("/_local/schedules", "schedules").await
+    }
+
+    /// Starts a function as its schedule does, and answers its flow once that is over.
+    ///
+    /// # Panics
+    ///
+    /// If it is not started, or does not end.
+    pub async fn run_schedule(&self, function: &str) -> Flow {
+        let path = format!("/_local/schedules/{function}/run");
+        let started = self.0.post_json(&path, json!({}), 202).await.json();
+        let trace = started["trace"].as_str().expect("a trace");
+        until_within(SOON, "the schedule's run", async || {
+            let flow = self.flow(trace).await;
+            (flow.functions > 0 && flow.status != "running").then_some(flow)
+        })
+        .await
     }
 
     /// The figures.

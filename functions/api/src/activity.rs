@@ -15,6 +15,11 @@ pub(crate) struct ActivityPage {
     events: Vec<EventDocument>,
     /// Given as `cursor`, it gets the next page; null after the last.
     next_cursor: Option<String>,
+    /// How many days back the plan shows; null: all.
+    #[schema(example = 7)]
+    history_days: Option<u32>,
+    /// Whether this page ends where the plan does, and more is kept than it shows.
+    older_hidden: bool,
 }
 
 /// Something that has happened to a user.
@@ -49,6 +54,8 @@ const DEFAULT_LIMIT: u16 = 20;
 const MAX_LIMIT: u16 = 100;
 
 /// What has happened to the signed-in user
+///
+/// As far back as the plan of the user's workspace shows.
 #[utoipa::path(get, path = "/api/me/activity", tag = "api", params(ActivityQuery),
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 200, description = "The events, newest first", body = ActivityPage)),
@@ -59,9 +66,24 @@ pub(crate) async fn activity(
     Query(query): Query<ActivityQuery>,
 ) -> Result<Json<ActivityPage>> {
     let (before, limit) = query.parse()?;
-    let page = api.store.activity(caller.user_id, before, limit).await?;
-    let events = page.events.iter().map(EventDocument::new).collect::<Result<_, _>>()?;
-    Ok(Json(ActivityPage { events, next_cursor: page.next.map(|id| id.to_string()) }))
+    let now = api.clock.now();
+    // At once: what is open takes two round trips, the page one.
+    let (open, page) = tokio::join!(
+        api.store.entitlements(caller.user_id, now),
+        api.store.activity(caller.user_id, before, limit),
+    );
+    let (open, page) = (open?, page?);
+    let since = open.history_since(now);
+    let shown = |event: &&Envelope| since.is_none_or(|since| event.time >= since);
+    let events: Vec<_> =
+        page.events.iter().take_while(shown).map(EventDocument::new).collect::<Result<_, _>>()?;
+    let older_hidden = events.len() < page.events.len();
+    Ok(Json(ActivityPage {
+        events,
+        next_cursor: page.next.filter(|_| !older_hidden).map(|id| id.to_string()),
+        history_days: open.activity_history_days,
+        older_hidden,
+    }))
 }
 
 impl ActivityQuery {

@@ -12,6 +12,8 @@ pub struct Config {
     pub origin: String,
     /// The parameter that holds the public keys: `PUBLIC_KEYS_PARAMETER`.
     pub public_keys_parameter: String,
+    /// The parameter that holds the key of what ends a kind of mail by one click: `UNSUBSCRIBE_KEY_PARAMETER`.
+    pub unsubscribe_key_parameter: String,
 }
 
 impl Config {
@@ -26,6 +28,7 @@ impl Config {
             table_name: env::required("TABLE_NAME")?,
             origin: env::origin("PUBLIC_ORIGIN")?,
             public_keys_parameter: env::required("PUBLIC_KEYS_PARAMETER")?,
+            unsubscribe_key_parameter: env::required("UNSUBSCRIBE_KEY_PARAMETER")?,
         })
     }
 }

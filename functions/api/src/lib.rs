@@ -8,7 +8,9 @@ mod health;
 mod me;
 mod openapi;
 mod parts;
+mod preferences;
 mod site;
+mod unsubscribe;
 
 use axum::Router;
 use axum::routing::get;
@@ -23,6 +25,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/health", get(health::health))
         .route("/api/config", get(site::config))
         .route("/api/me", get(me::me).patch(me::rename))
+        .route("/api/me/preferences", get(preferences::show).put(preferences::choose))
+        .route("/api/unsubscribe", get(unsubscribe::page).post(unsubscribe::unsubscribe))
         .route("/api/me/activity", get(activity::activity))
         .route("/api/openapi.json", get(openapi::serve))
         .with_state(api)

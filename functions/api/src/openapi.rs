@@ -4,7 +4,7 @@ use shared::http::Common;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 
-use crate::{activity, health, me, site};
+use crate::{activity, health, me, preferences, site, unsubscribe};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,7 +13,18 @@ use crate::{activity, health, me, site};
         description = "The API of the app. Every error is a problem document (RFC 9457). Unknown fields are refused.",
         license(name = "MIT OR Apache-2.0"),
     ),
-    paths(health::health, site::config, me::me, me::rename, activity::activity, serve),
+    paths(
+        health::health,
+        site::config,
+        me::me,
+        me::rename,
+        preferences::show,
+        preferences::choose,
+        activity::activity,
+        unsubscribe::page,
+        unsubscribe::unsubscribe,
+        serve,
+    ),
     tags((name = "api", description = "The app, and the signed-in user")),
     modifiers(&Common),
 )]

@@ -1,8 +1,11 @@
 use axum::extract::FromRef;
+use ring::hmac;
 use shared::aws;
+use shared::cached::Cached;
 use shared::clock::{Clock, Random};
 use shared::http::{Authentication, Origin};
 use shared::keys::Keys;
+use shared::secret_key;
 use shared::store::Store;
 use shared::token::Verifier;
 
@@ -17,6 +20,8 @@ pub struct Api {
     pub keys: Keys,
     /// Verifies access tokens.
     pub verifier: Verifier,
+    /// The key of what ends a kind of mail by one click. It is read when somebody does.
+    pub unsubscribe_key: Cached<hmac::Key>,
     /// Where the app's own pages are.
     pub origin: Origin,
     /// The time.
@@ -35,6 +40,11 @@ impl Api {
             store: Store::connect(&config.aws, &config.table_name),
             verifier: Verifier::new(keys.clone(), &config.origin, clock.clone()),
             keys,
+            unsubscribe_key: secret_key::in_parameter(
+                &config.aws,
+                &config.unsubscribe_key_parameter,
+                clock.clone(),
+            ),
             origin: Origin::new(&config.origin),
             clock,
             random: Random::system(),

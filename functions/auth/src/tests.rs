@@ -22,7 +22,7 @@ use shared::id::{EventId, UserId};
 use shared::keys::{KeySet, Keys};
 use shared::link::{Link, LinkPurpose, LinkToken};
 use shared::password::Hasher;
-use shared::store::Store;
+use shared::store::{Minted, Store};
 use shared::token::Signer;
 use tokio::net::TcpListener;
 
@@ -139,7 +139,7 @@ impl World {
         };
         let lease = (now, now + SignedDuration::from_secs(60));
         let event = EventId::new(now, random);
-        self.auth.store.claim("email", event, lease, 2, Some(&link), random).await.unwrap();
+        self.auth.store.claim("email", event, lease, 2, Minted::Link(&link), random).await.unwrap();
         token.to_string()
     }
 

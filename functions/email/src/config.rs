@@ -19,6 +19,8 @@ pub struct Config {
     pub sender: Sender,
     /// The most mails in an hour, to all addresses together: `MAIL_BUDGET_PER_HOUR`.
     pub budget: u32,
+    /// The parameter that holds the key of what ends a kind of mail by one click: `UNSUBSCRIBE_KEY_PARAMETER`.
+    pub unsubscribe_key_parameter: String,
 }
 
 /// Whom mail is from.
@@ -42,6 +44,7 @@ impl Config {
             origin: env::origin("PUBLIC_ORIGIN")?,
             sender: env::parsed("MAIL_FROM")?,
             budget: env::parsed("MAIL_BUDGET_PER_HOUR")?,
+            unsubscribe_key_parameter: env::required("UNSUBSCRIBE_KEY_PARAMETER")?,
         })
     }
 }

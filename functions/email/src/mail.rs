@@ -6,7 +6,10 @@ use std::time::Duration;
 use askama::Template;
 use jiff::Timestamp;
 use shared::event::PasswordChange;
+use shared::money::Money;
 use shared::name::DisplayName;
+use shared::plan::Plan;
+use shared::unsubscribe::OptionalMail;
 
 /// A mail, with all that its words depend on.
 ///
@@ -34,6 +37,22 @@ pub(crate) enum Mail {
     EmailChanged { at: Moment },
     /// Somebody signed in from a device that your account did not know.
     NewDevice { device: String, at: Moment },
+    /// Your phone number gets texts from now on.
+    PhoneAdded { at: Moment },
+    /// Your account has no phone number any more.
+    PhoneRemoved { at: Moment },
+    /// We got your money.
+    Receipt { amount: Money, number: Option<String>, at: Moment },
+    /// We did not get your money.
+    PaymentFailed { amount: Money, next: Option<Day> },
+    /// Your subscription has begun.
+    SubscriptionStarted { plan: PlanName, trial: bool },
+    /// Your subscription is another one.
+    SubscriptionChanged { plan: PlanName, ends: Option<Day> },
+    /// Your trial ends soon.
+    TrialEnding { ends: Day },
+    /// Your subscription is over.
+    SubscriptionEnded { at: Moment },
 }
 
 /// A mail in words.
@@ -58,6 +77,14 @@ impl Mail {
             Self::EmailTaken => "email_taken",
             Self::EmailChanged { .. } => "email_changed",
             Self::NewDevice { .. } => "new_device",
+            Self::PhoneAdded { .. } => "phone_added",
+            Self::PhoneRemoved { .. } => "phone_removed",
+            Self::Receipt { .. } => "receipt",
+            Self::PaymentFailed { .. } => "payment_failed",
+            Self::SubscriptionStarted { .. } => "subscription_started",
+            Self::SubscriptionChanged { .. } => "subscription_changed",
+            Self::TrialEnding { .. } => "trial_ending",
+            Self::SubscriptionEnded { .. } => "subscription_ended",
         }
     }
 
@@ -74,16 +101,54 @@ impl Mail {
             Self::EmailTaken => "This address has an account already",
             Self::EmailChanged { .. } => "Your email address was changed",
             Self::NewDevice { .. } => "Sign-in from a new device",
+            Self::PhoneAdded { .. } => "A phone number was added",
+            Self::PhoneRemoved { .. } => "Your phone number was removed",
+            Self::Receipt { .. } => "Your receipt",
+            Self::PaymentFailed { .. } => "Your payment failed",
+            Self::SubscriptionStarted { .. } => "Your subscription has started",
+            Self::SubscriptionChanged { ends: None, .. } => "Your subscription was changed",
+            Self::SubscriptionChanged { ends: Some(_), .. } => "Your subscription was cancelled",
+            Self::TrialEnding { .. } => "Your trial ends soon",
+            Self::SubscriptionEnded { .. } => "Your subscription has ended",
         }
     }
 
-    /// The mail in words, from an app of this name at this origin.
-    pub(crate) fn write(&self, app: &str, origin: &str) -> Result<Words, askama::Error> {
+    /// The kind that its reader can end, if it is one: neither what bears on the safety of the account nor what tells of
+    /// money (S2).
+    pub(crate) const fn optional(&self) -> Option<OptionalMail> {
+        match self {
+            Self::Welcome { .. } | Self::TrialEnding { .. } => Some(OptionalMail::Product),
+            Self::SubscriptionStarted { .. }
+            | Self::SubscriptionChanged { .. }
+            | Self::SubscriptionEnded { .. } => Some(OptionalMail::Billing),
+            Self::Verification { .. }
+            | Self::FinishSigningUp { .. }
+            | Self::AlreadyHaveAnAccount
+            | Self::PasswordReset { .. }
+            | Self::PasswordChanged { .. }
+            | Self::EmailChange { .. }
+            | Self::EmailTaken
+            | Self::EmailChanged { .. }
+            | Self::NewDevice { .. }
+            | Self::PhoneAdded { .. }
+            | Self::PhoneRemoved { .. }
+            | Self::Receipt { .. }
+            | Self::PaymentFailed { .. } => None,
+        }
+    }
+
+    /// The mail in words, from an app of this name at this origin. `unsubscribe` is the page that ends its kind.
+    pub(crate) fn write(
+        &self,
+        app: &str,
+        origin: &str,
+        unsubscribe: Option<&str>,
+    ) -> Result<Words, askama::Error> {
         let subject = self.subject();
         Ok(Words {
             subject,
-            text: Text { mail: self, subject, app, origin }.render()?,
-            html: Html { mail: self, subject, app, origin }.render()?,
+            text: Text { mail: self, subject, app, origin, unsubscribe }.render()?,
+            html: Html { mail: self, subject, app, origin, unsubscribe }.render()?,
         })
     }
 }
@@ -95,6 +160,7 @@ struct Html<'a> {
     subject: &'a str,
     app: &'a str,
     origin: &'a str,
+    unsubscribe: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -104,6 +170,7 @@ struct Text<'a> {
     subject: &'a str,
     app: &'a str,
     origin: &'a str,
+    unsubscribe: Option<&'a str>,
 }
 
 /// How long a link is good, in whole hours.
@@ -129,15 +196,42 @@ impl fmt::Display for Moment {
     }
 }
 
+/// A day, in UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Day(pub(crate) Timestamp);
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.strftime("%-d %B %Y"))
+    }
+}
+
+/// A plan, as people call it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlanName(pub(crate) Plan);
+
+impl fmt::Display for PlanName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Plan::Free => "Free",
+            Plan::Pro => "Pro",
+            Plan::Business => "Business",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const LINK: &str = "https://app.example/verify#token=abc_-9";
+    const UNSUBSCRIBE: &str = "https://app.example/unsubscribe#token=abc";
 
     fn every_mail() -> Vec<Mail> {
         let link = || (LINK.to_owned(), Life(Duration::from_secs(24 * 60 * 60)));
         let at = Moment("2026-11-03T09:05:59Z".parse().unwrap());
+        let day = Day("2026-11-06T09:05:59Z".parse().unwrap());
+        let amount = Money { minor_units: 1200, currency: "usd".parse().unwrap() };
         let with_link = |mail: fn(String, Life) -> Mail| {
             let (link, life) = link();
             mail(link, life)
@@ -154,11 +248,46 @@ mod tests {
             Mail::EmailTaken,
             Mail::EmailChanged { at },
             Mail::NewDevice { device: "Firefox on Linux".to_owned(), at },
+            Mail::PhoneAdded { at },
+            Mail::PhoneRemoved { at },
+            Mail::Receipt { amount, number: Some("BILL-0007".to_owned()), at },
+            Mail::Receipt { amount, number: None, at },
+            Mail::PaymentFailed { amount, next: Some(day) },
+            Mail::PaymentFailed { amount, next: None },
+            Mail::SubscriptionStarted { plan: PlanName(Plan::Pro), trial: true },
+            Mail::SubscriptionStarted { plan: PlanName(Plan::Business), trial: false },
+            Mail::SubscriptionChanged { plan: PlanName(Plan::Business), ends: None },
+            Mail::SubscriptionChanged { plan: PlanName(Plan::Pro), ends: Some(day) },
+            Mail::TrialEnding { ends: day },
+            Mail::SubscriptionEnded { at },
         ]
     }
 
     fn write(mail: &Mail) -> Words {
-        mail.write("Billion", "https://app.example").unwrap()
+        let page = mail.optional().map(|_| UNSUBSCRIBE);
+        mail.write("Billion", "https://app.example", page).unwrap()
+    }
+
+    /// S2
+    #[test]
+    fn s2_what_is_neither_security_nor_money_says_how_to_end_it() {
+        let mut optional = Vec::new();
+        for mail in every_mail() {
+            let words = write(&mail);
+            let is_optional = mail.optional().is_some();
+            assert_eq!(words.text.contains(UNSUBSCRIBE), is_optional, "{}", words.text);
+            assert_eq!(
+                words.html.contains(&format!("href=\"{UNSUBSCRIBE}\"")),
+                is_optional,
+                "{}",
+                words.html
+            );
+            optional.extend(is_optional.then_some(mail.kind()));
+        }
+        optional.dedup();
+        let expected =
+            ["welcome", "subscription_started", "subscription_changed", "trial_ending", "subscription_ended"];
+        assert_eq!(optional, expected);
     }
 
     /// S4
@@ -169,13 +298,16 @@ mod tests {
             for part in [&text, &html] {
                 assert!(part.contains(subject), "{part}");
                 assert!(part.contains("Billion"), "{part}");
+                // Money and subscriptions are seen to on one page, whoever changed them.
                 assert!(
                     part.to_lowercase().contains("not you")
                         || part.contains("If not")
                         || part.contains("did not")
+                        || part.contains("https://app.example/billing")
                 );
             }
-            assert!(text.lines().all(|line| line.len() <= 76), "{text}");
+            let is_short = |line: &str| line.len() <= 76 || line.contains("https://");
+            assert!(text.lines().all(is_short), "{text}");
             assert!(!text.contains("\n\n\n") && !text.contains('<'), "{text}");
         }
     }
@@ -193,7 +325,15 @@ mod tests {
                 | Mail::PasswordChanged { .. }
                 | Mail::EmailTaken
                 | Mail::EmailChanged { .. }
-                | Mail::NewDevice { .. } => false,
+                | Mail::NewDevice { .. }
+                | Mail::PhoneAdded { .. }
+                | Mail::PhoneRemoved { .. }
+                | Mail::Receipt { .. }
+                | Mail::PaymentFailed { .. }
+                | Mail::SubscriptionStarted { .. }
+                | Mail::SubscriptionChanged { .. }
+                | Mail::TrialEnding { .. }
+                | Mail::SubscriptionEnded { .. } => false,
             };
             let words = write(&mail);
             assert_eq!(words.text.contains(&format!("\n{LINK}\n")), has_link, "{}", words.text);

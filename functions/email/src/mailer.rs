@@ -1,16 +1,15 @@
 //! Amazon SES: what takes a message, and what its answers mean.
 
-use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_ses::Client;
 use aws_sdk_ses::config::retry::RetryConfig;
 use aws_sdk_ses::config::timeout::TimeoutConfig;
-use aws_sdk_ses::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_ses::operation::send_raw_email::SendRawEmailError;
+use aws_sdk_ses::error::BuildError;
 use aws_sdk_ses::primitives::Blob;
 use aws_sdk_ses::types::{MessageTag, RawMessage};
 use shared::aws::{Aws, Service};
+use shared::delivery::SendError;
 use shared::email_address::EmailAddress;
 use shared::trace;
 
@@ -21,18 +20,6 @@ use crate::config::Sender;
 pub struct Mailer {
     client: Client,
     from: EmailAddress,
-}
-
-/// A message that is not known to be on its way. The provider's own words are left out: they
-/// name the address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// It was certainly not taken.
-    #[error("the mail provider refused: {0}")]
-    Refused(String),
-    /// It may have been taken: the answer is missing, or does not say.
-    #[error("the mail provider's answer is unknown: {0}")]
-    Unknown(String),
 }
 
 impl Mailer {
@@ -78,46 +65,11 @@ impl Mailer {
             .set_tags(Some(tags))
             .send()
             .await
-            .map_err(|error| classify(&error))?;
+            .map_err(|error| SendError::of(&error))?;
         Ok(())
     }
 }
 
 fn tag(name: &str, value: &str) -> Result<MessageTag, BuildError> {
     MessageTag::builder().name(name).value(value).build()
-}
-
-fn classify(error: &SdkError<SendRawEmailError>) -> SendError {
-    match error {
-        SdkError::ConstructionFailure(_) => SendError::Refused("the request could not be made".to_owned()),
-        SdkError::DispatchFailure(_) if never_connected(error) => {
-            SendError::Refused("it could not be reached".to_owned())
-        }
-        SdkError::DispatchFailure(_) => SendError::Unknown("the connection was lost".to_owned()),
-        SdkError::TimeoutError(_) => SendError::Unknown("it took too long".to_owned()),
-        SdkError::ServiceError(context) => {
-            let status = context.raw().status().as_u16();
-            let code = error.code().unwrap_or("no code");
-            // An answer of 4xx says that it was not taken, throttling included; one of 5xx says nothing.
-            if (400..500).contains(&status) {
-                SendError::Refused(code.to_owned())
-            } else {
-                SendError::Unknown(format!("{code}, status {status}"))
-            }
-        }
-        SdkError::ResponseError(_) | _ => SendError::Unknown("it could not be read".to_owned()),
-    }
-}
-
-/// Whether not a byte of the request can have left, since there was no connection.
-fn never_connected(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let http = error.downcast_ref::<hyper_util::client::legacy::Error>();
-        if http.is_some_and(hyper_util::client::legacy::Error::is_connect) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

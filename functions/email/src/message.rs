@@ -5,9 +5,28 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::raw::Raw;
 use shared::email_address::EmailAddress;
+use shared::unsubscribe::UnsubscribeToken;
 
 use crate::config::Sender;
 use crate::mail::Words;
+
+/// Where a kind of mail is ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsubscribe {
+    /// For mail programs, by one POST ([RFC 8058](https://www.rfc-editor.org/rfc/rfc8058)).
+    one_click: String,
+    /// For people: the page that asks for a click. Its token is where no server sees it.
+    pub(crate) page: String,
+}
+
+impl Unsubscribe {
+    pub(crate) fn new(origin: &str, token: &UnsubscribeToken) -> Self {
+        Self {
+            one_click: format!("{origin}/api/unsubscribe?token={token}"),
+            page: format!("{origin}/unsubscribe#token={token}"),
+        }
+    }
+}
 
 /// The words as a MIME message of one sender to one recipient, text and HTML as alternatives.
 ///
@@ -17,11 +36,17 @@ pub(crate) fn compose(
     words: &Words,
     sender: &Sender,
     to: &EmailAddress,
-    id: &str,
-    now: Timestamp,
+    unsubscribe: Option<&Unsubscribe>,
+    (id, now): (&str, Timestamp),
 ) -> Vec<u8> {
     let host = sender.address.domain();
-    MessageBuilder::new()
+    let mut message = MessageBuilder::new();
+    if let Some(Unsubscribe { one_click, .. }) = unsubscribe {
+        message = message
+            .header("List-Unsubscribe", Raw::new(format!("<{one_click}>")))
+            .header("List-Unsubscribe-Post", Raw::new("List-Unsubscribe=One-Click"));
+    }
+    message
         .from(Address::new_address(Some(sender.name.as_str()), sender.address.as_str()))
         .to(Address::new_address(None::<&str>, to.as_str()))
         .subject(words.subject)
@@ -51,9 +76,22 @@ mod tests {
         "Billion <hello@billion.example>".parse().unwrap()
     }
 
+    fn unsubscribe() -> Unsubscribe {
+        let key = shared::secret_key::parse("a key that is long enough for any").unwrap();
+        let user = shared::id::UserId::new(Timestamp::UNIX_EPOCH, &shared::clock::Random::system());
+        let token = UnsubscribeToken::new(&key, user, shared::unsubscribe::OptionalMail::Product);
+        Unsubscribe::new("https://app.example", &token)
+    }
+
     fn welcome(name: DisplayName, to: &EmailAddress) -> Vec<u8> {
-        let words = Mail::Welcome { name }.write("Billion", "https://app.example").unwrap();
-        compose(&words, &sender(), to, "evt_1.0f", "2026-11-23T10:00:00Z".parse().unwrap())
+        let words = Mail::Welcome { name }.write("Billion", "https://app.example", None).unwrap();
+        compose(
+            &words,
+            &sender(),
+            to,
+            Some(&unsubscribe()),
+            ("evt_1.0f", "2026-11-23T10:00:00Z".parse().unwrap()),
+        )
     }
 
     /// What a message to `to` must be, whatever `to` and the words are.
@@ -66,6 +104,8 @@ mod tests {
             "content-type",
             "date",
             "from",
+            "list-unsubscribe",
+            "list-unsubscribe-post",
             "message-id",
             "mime-version",
             "subject",

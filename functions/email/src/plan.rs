@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use shared::email_address::EmailAddress;
 use shared::error::Result;
 use shared::event::{Envelope, Event};
+use shared::id::WorkspaceId;
 use shared::link::{Link, LinkPurpose, LinkToken};
+use shared::unsubscribe::OptionalMail;
 use shared::user::User;
 
 use crate::Email;
-use crate::mail::{Life, Mail, Moment};
+use crate::mail::{Day, Life, Mail, Moment, PlanName};
 
 /// A mail to send.
 pub(crate) struct Plan {
@@ -47,7 +49,13 @@ impl Email {
             }),
             Event::UserVerified {} => {
                 let user = self.user(event).await?.filter(User::is_verified);
-                user.map(|user| without_link(user.email, Mail::Welcome { name: user.name }))
+                match user {
+                    Some(user) => {
+                        let mail = Mail::Welcome { name: user.name.clone() };
+                        self.plan_notice(event, mail).await?
+                    }
+                    None => None,
+                }
             }
             Event::PasswordResetRequested {} => self.user(event).await?.map(|user| {
                 let to = user.email.clone();
@@ -62,26 +70,44 @@ impl Email {
             }
             Event::EmailChangeRequested {} => self.plan_email_change(event, now).await?,
             Event::EmailChanged {} => {
-                let old = self.store.event_address(event).await?;
+                let old = self.store().event_address(event).await?;
                 old.map(|old| without_link(old, Mail::EmailChanged { at }))
             }
             Event::SessionStarted { device, new_device: true, .. } => {
                 let user = self.user(event).await?;
                 user.map(|user| without_link(user.email, Mail::NewDevice { device: device.clone(), at }))
             }
+            Event::PhoneAdded {} => self.plan_notice(event, Mail::PhoneAdded { at }).await?,
+            Event::PhoneRemoved {} => self.plan_notice(event, Mail::PhoneRemoved { at }).await?,
+            // Of a trial's first invoice nothing is to be paid.
+            Event::InvoicePaid { amount, .. } if amount.minor_units == 0 => None,
+            Event::InvoicePaid { workspace_id, invoice_id, amount } => {
+                let number = self.invoice_number(*workspace_id, invoice_id).await?;
+                self.plan_notice(event, Mail::Receipt { amount: *amount, number, at }).await?
+            }
+            Event::PaymentFailed { amount, next_attempt_at, .. } => {
+                let next = next_attempt_at.map(Day);
+                self.plan_notice(event, Mail::PaymentFailed { amount: *amount, next }).await?
+            }
+            Event::SubscriptionStarted { plan, trial, .. } => {
+                let mail = Mail::SubscriptionStarted { plan: PlanName(*plan), trial: *trial };
+                self.plan_notice(event, mail).await?
+            }
+            Event::SubscriptionChanged { plan, ends_at, .. } => {
+                let mail = Mail::SubscriptionChanged { plan: PlanName(*plan), ends: ends_at.map(Day) };
+                self.plan_notice(event, mail).await?
+            }
+            Event::TrialEnding { ends_at, .. } => {
+                self.plan_notice(event, Mail::TrialEnding { ends: Day(*ends_at) }).await?
+            }
+            Event::SubscriptionEnded { .. } => {
+                self.plan_notice(event, Mail::SubscriptionEnded { at }).await?
+            }
             Event::SessionStarted { new_device: false, .. }
             | Event::SessionEnded { .. }
             | Event::UserRenamed {}
             | Event::BillingNotified { .. }
-            | Event::SubscriptionStarted { .. }
-            | Event::SubscriptionChanged { .. }
-            | Event::TrialEnding { .. }
-            | Event::SubscriptionEnded { .. }
-            | Event::InvoicePaid { .. }
-            | Event::PaymentFailed { .. }
             | Event::PhoneVerificationRequested {}
-            | Event::PhoneAdded {}
-            | Event::PhoneRemoved {}
             | Event::TextsStopped {}
             | Event::TextsStarted {}
             | Event::PreferencesChanged {} => None,
@@ -91,14 +117,14 @@ impl Email {
 
     /// To the new address, whatever becomes of it. That it has an account is told there and nowhere else.
     async fn plan_email_change(&self, event: &Envelope, now: Timestamp) -> Result<Option<Plan>> {
-        let (Some(user), Some(new)) = (self.user(event).await?, self.store.event_address(event).await?)
+        let (Some(user), Some(new)) = (self.user(event).await?, self.store().event_address(event).await?)
         else {
             return Ok(None);
         };
         if user.email == new {
             return Ok(None);
         }
-        if user.email.key() != new.key() && self.store.is_taken(&new.key()).await? {
+        if user.email.key() != new.key() && self.store().is_taken(&new.key()).await? {
             return Ok(Some(without_link(new, Mail::EmailTaken)));
         }
         let plan = self.with_link(&user, new, LinkPurpose::EmailChange, now, |link, life| {
@@ -107,8 +133,27 @@ impl Email {
         Ok(Some(plan))
     }
 
+    /// What the user is told of, unless it is a kind of mail that they ended.
+    async fn plan_notice(&self, event: &Envelope, mail: Mail) -> Result<Option<Plan>> {
+        let is_wanted = match mail.optional() {
+            None => true,
+            Some(OptionalMail::Billing) => self.store().preferences(event.subject).await?.billing_mail,
+            Some(OptionalMail::Product) => self.store().preferences(event.subject).await?.product_mail,
+        };
+        if !is_wanted {
+            return Ok(None);
+        }
+        Ok(self.user(event).await?.map(|user| without_link(user.email, mail)))
+    }
+
+    /// The number that stands on an invoice, which is the provider's.
+    async fn invoice_number(&self, workspace: WorkspaceId, invoice: &str) -> Result<Option<String>> {
+        let invoice = self.store().invoice(workspace, invoice).await?;
+        Ok(invoice.and_then(|invoice| invoice.number))
+    }
+
     async fn user(&self, event: &Envelope) -> Result<Option<User>> {
-        self.store.user(event.subject).await
+        self.store().user(event.subject).await
     }
 
     /// A mail with a new link, to the configured origin and no other.

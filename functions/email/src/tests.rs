@@ -10,12 +10,17 @@ use aws_sdk_dynamodb::types::{
 };
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 use mail_parser::MessageParser;
 use shared::aws::{Aws, Endpoints, Service};
+use shared::delivery::Failure::{BudgetSpent, GivenUp, Held, Unsent};
+use shared::delivery::SendError;
 use shared::email_address::EmailAddress;
 use shared::event::{Event, PasswordChange};
 use shared::id::{SessionId, UserId, WorkspaceId};
 use shared::link::{LinkPurpose, LinkToken};
+use shared::money::Money;
+use shared::preference::Preferences;
 use shared::store::SignUp;
 use shared::trace::{self, TraceContext};
 use shared::user::User;
@@ -23,11 +28,13 @@ use shared::workspace::{Membership, Role, Workspace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::Failure::Undelivered;
 use super::*;
 
 const ORIGIN: &str = "https://app.example";
 /// No token looks like it.
 const NAME: &str = "Ada <b>";
+const UNSUBSCRIBE_KEY: &str = "a key that is long enough for any";
 const TRACEPARENT: &str = "00-6a5b4c3d0af7651916cd43dd8448eb21-00f067aa0ba902b7-01";
 
 /// What the provider does with a message.
@@ -47,6 +54,8 @@ struct Sent {
     tags: HashMap<String, String>,
     text: String,
     subject: String,
+    /// `List-Unsubscribe` and `List-Unsubscribe-Post`.
+    unsubscribe: [Option<String>; 2],
 }
 
 #[derive(Clone, Default)]
@@ -131,6 +140,9 @@ impl Sent {
             tags: tags.collect(),
             text: message.body_text(0).unwrap().into_owned(),
             subject: message.subject().unwrap().to_owned(),
+            unsubscribe: ["List-Unsubscribe", "List-Unsubscribe-Post"].map(|name| {
+                message.header_raw(name).map(|value| value.split_whitespace().collect::<String>())
+            }),
         }
     }
 
@@ -166,11 +178,11 @@ async fn world() -> World {
     let clock = Arc::clone(&seconds);
     let sender: Sender = "Billion <hello@billion.example>".parse().unwrap();
     let email = Email {
-        store: Store::connect(&aws, "test"),
+        delivery: delivery(Store::connect(&aws, "test"), 1000, Random::system()),
         mailer: Mailer::new(&aws, &sender),
         sender,
         origin: ORIGIN.to_owned(),
-        budget: 1000,
+        unsubscribe_key: Cached::fixed(secret_key::parse(UNSUBSCRIBE_KEY).unwrap()),
         clock: Clock::from_fn(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap()),
         random: Random::system(),
     };
@@ -242,7 +254,7 @@ impl World {
             },
             event: event.clone(),
         };
-        self.email.store.sign_up(&sign_up).await.unwrap();
+        self.email.store().sign_up(&sign_up).await.unwrap();
         event
     }
 
@@ -252,7 +264,7 @@ impl World {
         self.email.handle(&event).await.unwrap();
         let token = self.last().token();
         let verified = self.event(event.subject, Event::UserVerified {});
-        self.email.store.verify_user(&token, self.now(), &verified).await.unwrap();
+        self.email.store().verify_user(&token, self.now(), &verified).await.unwrap();
         self.provider.sent.lock().unwrap().clear();
         event.subject
     }
@@ -297,7 +309,7 @@ async fn a5_a_sign_up_gets_a_link_to_the_configured_origin_that_verifies() {
     assert_eq!(sent.tags["kind"], "verification");
     assert_eq!(sent.tags["trace_id"], "6a5b4c3d0af7651916cd43dd8448eb21");
     let verified = world.event(event.subject, Event::UserVerified {});
-    world.email.store.verify_user(&sent.token(), world.now(), &verified).await.unwrap();
+    world.email.store().verify_user(&sent.token(), world.now(), &verified).await.unwrap();
 }
 
 /// A4
@@ -309,8 +321,8 @@ async fn a4_a_newer_link_replaces_the_older() {
     let older = world.last().token();
     world.tell(event.subject, Event::VerificationRequested {}).await.unwrap();
     let (newer, purpose, now) = (world.last().token(), LinkPurpose::Verification, world.now());
-    assert!(world.email.store.open_link(&older, purpose, now).await.is_err());
-    assert!(world.email.store.open_link(&newer, purpose, now).await.is_ok());
+    assert!(world.email.store().open_link(&older, purpose, now).await.is_err());
+    assert!(world.email.store().open_link(&newer, purpose, now).await.is_ok());
 }
 
 /// V2
@@ -324,7 +336,7 @@ async fn v2_an_event_that_is_delivered_again_sends_nothing() {
     }
     assert_eq!(world.sent().len(), 1);
     let token = world.last().token();
-    let link = world.email.store.open_link(&token, LinkPurpose::Verification, world.now()).await;
+    let link = world.email.store().open_link(&token, LinkPurpose::Verification, world.now()).await;
     assert!(link.is_ok(), "the link that was sent is still the one that counts");
 }
 
@@ -339,7 +351,7 @@ async fn v2_of_deliveries_at_once_one_sends() {
     });
     for delivery in deliveries.collect::<Vec<_>>() {
         let outcome = delivery.await.unwrap();
-        assert!(matches!(outcome, Ok(()) | Err(Failure::Held)), "{outcome:?}");
+        assert!(matches!(outcome, Ok(()) | Err(Undelivered(Held))), "{outcome:?}");
     }
     assert_eq!(world.sent().len(), 1);
 }
@@ -353,7 +365,7 @@ async fn n4_what_was_certainly_refused_is_sent_however_often_it_takes() {
     world.will(refusals.into_iter().cycle().take(6));
     for _ in 0..6 {
         let failure = world.email.handle(&event).await.unwrap_err();
-        assert!(matches!(failure, Failure::Unsent(SendError::Refused(_))), "{failure}");
+        assert!(matches!(failure, Undelivered(Unsent(SendError::Refused(_)))), "{failure}");
         assert!(!failure.to_string().contains('@'), "the provider's words name the address: {failure}");
     }
     world.email.handle(&event).await.unwrap();
@@ -367,13 +379,16 @@ async fn n4_what_may_have_been_sent_is_sent_once_more_at_most() {
     let event = world.sign_up("ada@example.com").await;
     world.will([Answer::AcceptAndHangUp, Answer::AcceptAndHangUp]);
     let failure = world.email.handle(&event).await.unwrap_err();
-    assert!(matches!(failure, Failure::Unsent(SendError::Unknown(_))), "{failure}");
-    assert!(matches!(world.email.handle(&event).await, Err(Failure::Held)), "the first may still be at it");
+    assert!(matches!(failure, Undelivered(Unsent(SendError::Unknown(_)))), "{failure}");
+    assert!(
+        matches!(world.email.handle(&event).await, Err(Undelivered(Held))),
+        "the first may still be at it"
+    );
     world.wait(30);
-    assert!(matches!(world.email.handle(&event).await, Err(Failure::Unsent(SendError::Unknown(_)))));
+    assert!(matches!(world.email.handle(&event).await, Err(Undelivered(Unsent(SendError::Unknown(_))))));
     for _ in 0..3 {
         world.wait(30);
-        assert!(matches!(world.email.handle(&event).await, Err(Failure::GivenUp)));
+        assert!(matches!(world.email.handle(&event).await, Err(Undelivered(GivenUp))));
     }
     assert_eq!(world.sent().len(), 2);
 }
@@ -383,9 +398,9 @@ async fn an_answer_of_5xx_says_nothing_and_one_of_4xx_says_no() {
     let world = world().await;
     let event = world.sign_up("ada@example.com").await;
     world.will([Answer::Refuse(500, "InternalFailure"), Answer::Refuse(403, "AccessDenied")]);
-    assert!(matches!(world.email.handle(&event).await, Err(Failure::Unsent(SendError::Unknown(_)))));
+    assert!(matches!(world.email.handle(&event).await, Err(Undelivered(Unsent(SendError::Unknown(_))))));
     world.wait(30);
-    assert!(matches!(world.email.handle(&event).await, Err(Failure::Unsent(SendError::Refused(_)))));
+    assert!(matches!(world.email.handle(&event).await, Err(Undelivered(Unsent(SendError::Refused(_))))));
 }
 
 #[tokio::test]
@@ -398,7 +413,7 @@ async fn a_provider_that_cannot_be_reached_has_certainly_taken_nothing() {
     let aws = Aws::new("us-east-1".to_owned(), Credentials::from_keys("test", "test", None), endpoints);
     let reachable = std::mem::replace(&mut world.email.mailer, Mailer::new(&aws, &world.email.sender));
     let failure = world.email.handle(&event).await.unwrap_err();
-    assert!(matches!(failure, Failure::Unsent(SendError::Refused(_))), "{failure}");
+    assert!(matches!(failure, Undelivered(Unsent(SendError::Refused(_)))), "{failure}");
     world.email.mailer = reachable;
     world.email.handle(&event).await.unwrap();
     assert_eq!(world.sent().len(), 1);
@@ -421,7 +436,7 @@ async fn a6_a_sign_up_that_is_repeated_before_it_was_verified_ends_with_a_new_pa
     let world = world().await;
     let event = world.sign_up("ada@example.com").await;
     let repeated = world.event(event.subject, Event::SignUpRepeated {});
-    world.email.store.contest_sign_up(event.subject, &repeated).await.unwrap();
+    world.email.store().contest_sign_up(event.subject, &repeated).await.unwrap();
     // Late, the mail of the first sign-up has nothing more to say.
     world.email.handle(&event).await.unwrap();
     assert!(world.sent().is_empty());
@@ -429,7 +444,7 @@ async fn a6_a_sign_up_that_is_repeated_before_it_was_verified_ends_with_a_new_pa
     let sent = world.last();
     assert_eq!(sent.tags["kind"], "finish_signing_up");
     assert!(sent.text.contains(&format!("{ORIGIN}/reset#token=")));
-    let link = world.email.store.open_link(&sent.token(), LinkPurpose::PasswordReset, world.now()).await;
+    let link = world.email.store().open_link(&sent.token(), LinkPurpose::PasswordReset, world.now()).await;
     assert!(link.is_ok());
 }
 
@@ -448,14 +463,14 @@ async fn a8_a_new_address_is_asked_and_the_old_one_is_told() {
     let world = world().await;
     let user = world.verified("old@example.com").await;
     let asked = world.event(user, Event::EmailChangeRequested {});
-    world.email.store.request_email_change(&address("new@example.com"), &asked).await.unwrap();
+    world.email.store().request_email_change(&address("new@example.com"), &asked).await.unwrap();
     world.email.handle(&asked).await.unwrap();
     let sent = world.last();
     assert_eq!(sent.destinations, ["new@example.com"]);
     assert!(sent.text.contains(&format!("{ORIGIN}/confirm-email#token=")));
     assert!(!sent.text.contains(NAME) && !sent.text.contains("old@"));
     let changed = world.event(user, Event::EmailChanged {});
-    world.email.store.change_email(&sent.token(), world.now(), &changed).await.unwrap();
+    world.email.store().change_email(&sent.token(), world.now(), &changed).await.unwrap();
     world.email.handle(&changed).await.unwrap();
     assert_eq!(world.last().destinations, ["old@example.com"]);
     assert_eq!(world.last().tags["kind"], "email_changed");
@@ -472,7 +487,7 @@ async fn e1_that_a_new_address_is_taken_is_told_to_that_address_only() {
     world.verified("taken@example.com").await;
     let user = world.verified("ada@example.com").await;
     let asked = world.event(user, Event::EmailChangeRequested {});
-    world.email.store.request_email_change(&address("Taken@example.com"), &asked).await.unwrap();
+    world.email.store().request_email_change(&address("Taken@example.com"), &asked).await.unwrap();
     world.email.handle(&asked).await.unwrap();
     let sent = world.sent();
     assert_eq!(sent.len(), 1);
@@ -524,13 +539,13 @@ async fn e4_past_the_overall_budget_mail_waits_in_the_queue() {
     let mut world = world().await;
     let users = [world.verified("ada@example.com").await, world.verified("bob@example.com").await];
     world.wait(60 * 60);
-    world.email.budget = 3;
+    world.email.delivery.overall.max = 3;
     for _ in 0..3 {
         world.tell(users[0], session_started(&world, true)).await.unwrap();
     }
     let event = world.event(users[1], session_started(&world, true));
     for _ in 0..3 {
-        assert!(matches!(world.email.handle(&event).await, Err(Failure::BudgetSpent)));
+        assert!(matches!(world.email.handle(&event).await, Err(Undelivered(BudgetSpent))));
     }
     assert_eq!(world.sent().len(), 3);
     world.wait(60 * 60);
@@ -544,14 +559,84 @@ async fn e4_what_was_not_sent_uses_up_no_budget() {
     let mut world = world().await;
     let user = world.verified("ada@example.com").await;
     world.wait(60 * 60);
-    world.email.budget = 1;
+    world.email.delivery.overall.max = 1;
     let event = world.event(user, session_started(&world, true));
     world.will([Answer::Refuse(400, "Throttling"); 3]);
     for _ in 0..3 {
-        assert!(matches!(world.email.handle(&event).await, Err(Failure::Unsent(_))));
+        assert!(matches!(world.email.handle(&event).await, Err(Undelivered(Unsent(_)))));
     }
     world.email.handle(&event).await.unwrap();
     // Done, it needs no budget to be delivered again.
     world.email.handle(&event).await.unwrap();
     assert_eq!(world.sent().len(), 1);
+}
+
+/// What became of money is told whatever the user chose; what became of a subscription and of the app, unless they ended it.
+#[tokio::test]
+async fn s2_receipts_failed_payments_and_warnings_are_always_mailed_and_the_rest_by_preference() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    let workspace_id = WorkspaceId::new(world.now(), &world.email.random);
+    let amount = Money { minor_units: 1200, currency: "usd".parse().unwrap() };
+    let invoice_id = "in_1".to_owned();
+    let at = world.now();
+    let always = || {
+        [
+            (Event::InvoicePaid { workspace_id, invoice_id: invoice_id.clone(), amount }, "receipt"),
+            (
+                Event::PaymentFailed {
+                    workspace_id,
+                    invoice_id: invoice_id.clone(),
+                    amount,
+                    next_attempt_at: Some(at),
+                },
+                "payment_failed",
+            ),
+            (Event::PhoneAdded {}, "phone_added"),
+            (Event::PhoneRemoved {}, "phone_removed"),
+        ]
+    };
+    let plan = shared::plan::Plan::Pro;
+    let optional = || {
+        [
+            (Event::SubscriptionStarted { workspace_id, plan, trial: true }, "subscription_started"),
+            (Event::SubscriptionChanged { workspace_id, plan, ends_at: None }, "subscription_changed"),
+            (Event::SubscriptionEnded { workspace_id }, "subscription_ended"),
+            (Event::TrialEnding { workspace_id, ends_at: at }, "trial_ending"),
+            (Event::UserVerified {}, "welcome"),
+        ]
+    };
+    for (event, kind) in always() {
+        world.tell(user, event).await.unwrap();
+        assert_eq!(world.last().tags["kind"], kind);
+        assert_eq!(world.last().unsubscribe, [None, None], "{kind}");
+    }
+    for (event, kind) in optional() {
+        world.tell(user, event).await.unwrap();
+        let sent = world.last();
+        assert_eq!(sent.tags["kind"], kind);
+        let [Some(list), Some(post)] = sent.unsubscribe else { panic!("{kind} has no one-click") };
+        assert_eq!(post, "List-Unsubscribe=One-Click");
+        let token = list.strip_prefix(&format!("<{ORIGIN}/api/unsubscribe?token=")).unwrap();
+        let token: UnsubscribeToken = token.strip_suffix('>').unwrap().parse().unwrap();
+        let (whose, _) = token.verify(&secret_key::parse(UNSUBSCRIBE_KEY).unwrap()).unwrap();
+        assert_eq!(whose, user);
+        assert!(sent.text.contains(&format!("{ORIGIN}/unsubscribe#token={token}")), "{}", sent.text);
+    }
+    assert_eq!(world.sent().len(), 9);
+    let none = Preferences { billing_mail: false, product_mail: false, ..Preferences::default() };
+    let chosen = world.event(user, Event::PreferencesChanged {});
+    world.email.store().set_preferences(none, &chosen).await.unwrap();
+    for (event, _) in optional() {
+        world.tell(user, event).await.unwrap();
+    }
+    assert_eq!(world.sent().len(), 9);
+    for (event, _) in always() {
+        world.tell(user, event).await.unwrap();
+    }
+    assert_eq!(world.sent().len(), 13);
+    // A trial begins with an invoice of nothing.
+    let nothing = Money { minor_units: 0, ..amount };
+    world.tell(user, Event::InvoicePaid { workspace_id, invoice_id, amount: nothing }).await.unwrap();
+    assert_eq!(world.sent().len(), 13);
 }

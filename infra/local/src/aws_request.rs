@@ -72,3 +72,36 @@ pub(crate) fn json_error(
     let body = json!({ "__type": error_type, "message": message, "Message": message });
     json_response(status, content_type, body.to_string())
 }
+
+/// The answer of a service that speaks AWS's query protocol; `result` is XML.
+pub(crate) fn query_answer(namespace: &str, action: &str, result: &str) -> Response {
+    let request_id = Uuid::new_v4();
+    let body = format!(
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
+    );
+    xml(StatusCode::OK, body)
+}
+
+/// An error of a service that speaks AWS's query protocol.
+pub(crate) fn query_error(namespace: &str, status: StatusCode, code: &str, message: &str) -> Response {
+    let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
+    let (message, request_id) = (escaped(message), Uuid::new_v4());
+    let body = format!(
+        "<ErrorResponse xmlns=\"{namespace}\">\
+         <Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+         <RequestId>{request_id}</RequestId></ErrorResponse>"
+    );
+    xml(status, body)
+}
+
+fn xml(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    response
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -37,6 +37,10 @@ pub enum EventKind {
     Step,
     /// A mail was accepted.
     Email,
+    /// A text was accepted, came in, or was delivered.
+    Text,
+    /// Something changed at the payment provider.
+    Payment,
     /// A function's instances or figures changed.
     Function,
     /// A dead letter arrived, or left.
@@ -51,6 +55,8 @@ impl EventKind {
             Self::Flow => "flow",
             Self::Step => "step",
             Self::Email => "email",
+            Self::Text => "text",
+            Self::Payment => "payment",
             Self::Function => "function",
             Self::DeadLetter => "dead_letter",
         }

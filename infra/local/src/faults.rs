@@ -26,7 +26,11 @@ pub struct FaultSettings {
     /// At the table, for calls of functions.
     pub table: TableFaults,
     /// At the mail service, for calls of functions.
-    pub mail: MailMode,
+    pub mail: SendMode,
+    /// At the service for texts, for calls of functions.
+    pub texts: SendMode,
+    /// At the payment provider, for calls of functions.
+    pub payments: SendMode,
 }
 
 /// Probabilities, from 0 to 1, of each fault of a call of the table.
@@ -51,16 +55,17 @@ impl Default for TableFaults {
     }
 }
 
-/// What the mail service does with a message.
+/// What the service for mail, or for texts, does with a message, and the payment provider with a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum MailMode {
+pub enum SendMode {
     /// Takes it.
     #[default]
     Ok,
-    /// Refuses it for good: `MessageRejected`.
+    /// Refuses it for good: `MessageRejected`, or `InvalidParameter` of a text; the payment provider
+    /// answers with its own error, 500.
     Refuse,
-    /// Refuses it for now: `Throttling`.
+    /// Refuses it for now: `Throttling`, `Throttled` of a text, or `rate_limit` of a call.
     Throttle,
     /// Does not take it, and never answers.
     Timeout,
@@ -127,8 +132,16 @@ impl Faults {
         Ok(())
     }
 
-    pub(crate) fn mail(&self) -> MailMode {
+    pub(crate) fn mail(&self) -> SendMode {
         self.lock().settings.faults.mail
+    }
+
+    pub(crate) fn texts(&self) -> SendMode {
+        self.lock().settings.faults.texts
+    }
+
+    pub(crate) fn payments(&self) -> SendMode {
+        self.lock().settings.faults.payments
     }
 
     pub(crate) fn visibility_timeout(&self) -> Option<Duration> {
@@ -188,7 +201,7 @@ mod tests {
     use super::*;
 
     fn settings(table: TableFaults) -> Settings {
-        Settings { faults: FaultSettings { table, mail: MailMode::Ok }, visibility_timeout_ms: None }
+        Settings { faults: FaultSettings { table, ..FaultSettings::default() }, visibility_timeout_ms: None }
     }
 
     fn faults(seed: u64) -> Vec<Option<TableFault>> {

@@ -1,6 +1,6 @@
 //! The platform's own SQLite file: what is in flight and must survive a crash.
 //!
-//! Queue messages, dead letters, mail and stream checkpoints. One thread owns the connection and
+//! Queue messages, dead letters, mail, texts, stream checkpoints and when a schedule ran. One thread owns the connection and
 //! runs one transaction after the other; whoever has an answer has it committed. With a
 //! write-ahead log and `synchronous = NORMAL`, a killed process loses nothing, only a power
 //! failure may take the last transactions.
@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 const FILE_NAME: &str = "platform.db";
 
 /// Each entry brings the file from the version of its index to the next one.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE messages (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         message_id TEXT NOT NULL UNIQUE,
@@ -60,7 +61,31 @@ const MIGRATIONS: &[&str] = &["
         stream_arn TEXT NOT NULL,
         sequence_number TEXT
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE texts (
+        id TEXT PRIMARY KEY,
+        number TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX texts_by_number ON texts (number, id);
+
+    CREATE TABLE schedules (
+        function TEXT PRIMARY KEY,
+        next_run_at INTEGER NOT NULL,
+        last_run_at INTEGER,
+        last_trace TEXT
+    ) STRICT;
+",
+    "
+    CREATE TABLE payments (
+        number INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// The open file. Clones share it.
 #[derive(Debug, Clone)]
@@ -79,6 +104,9 @@ pub enum Error {
     /// The file was written by a later version of this program.
     #[error("{FILE_NAME} was written by a later version of this program (its version is {0})")]
     TooNew(i64),
+    /// It holds what this program cannot read.
+    #[error("{FILE_NAME} holds something else than it should: {0}")]
+    Unreadable(String),
     /// The thread that owns the file could not be started, or has ended.
     #[error("{FILE_NAME} is closed")]
     Closed,

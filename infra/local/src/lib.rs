@@ -12,8 +12,13 @@
 //! | [`parameters`] | SSM Parameter Store |
 //! | [`table`], [`stream`] | DynamoDB, and the table's stream as an event source |
 //! | [`bus`], [`queue`] | EventBridge, and one SQS queue a consumer |
-//! | [`mail`] | SES |
+//! | [`mail`], [`texts`] | SES, and SNS with the phones at its other end |
+//! | [`topic`], [`schedule`] | SNS topics, and EventBridge Scheduler |
+//! | [`payments`] | Stripe |
 //! | [`console`] | what the AWS console shows: flows, inbox, functions, dead letters, data |
+
+// Stripe's objects have more fields than `json!` goes deep by default.
+#![recursion_limit = "256"]
 
 mod aws_request;
 pub mod bus;
@@ -30,12 +35,16 @@ pub mod journal;
 pub mod mail;
 pub mod names;
 pub mod parameters;
+pub mod payments;
 pub mod platform;
 pub mod queue;
 pub mod runtime;
+pub mod schedule;
 pub mod settings;
 pub mod stream;
 pub mod table;
+pub mod texts;
+pub mod topic;
 
 #[cfg(test)]
 mod test_world;

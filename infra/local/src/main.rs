@@ -1,4 +1,4 @@
-//! `cargo local`: the whole app on this laptop.
+//! The whole app on this laptop. `cargo local` builds this program and the functions, and becomes it.
 
 mod terminal;
 
@@ -30,14 +30,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(serve(settings, arguments.open))
 }
 
-/// The functions' binaries: those given, or those that cargo builds.
+/// The folder of the functions' binaries: the one given, or the one that this program lies in.
 fn binaries(arguments: &Arguments) -> Result<std::path::PathBuf, functions::Error> {
-    if let Some(folder) = &arguments.functions {
-        return std::path::absolute(folder).map_err(|_| functions::Error::UnknownFolder);
+    match &arguments.functions {
+        Some(folder) => std::path::absolute(folder).map_err(|_| functions::Error::UnknownFolder),
+        None => functions::default_folder(),
     }
-    let folder = functions::default_folder()?;
-    functions::build(&infra_model::APP, &folder)?;
-    Ok(folder)
 }
 
 async fn serve(settings: Settings, open: bool) -> Result<(), Box<dyn std::error::Error>> {

@@ -44,6 +44,18 @@ pub fn queue_arn(app: &App, function: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{}-{function}", app.name)
 }
 
+/// The ARN of a topic.
+#[must_use]
+pub fn topic_arn(app: &App, topic: &str) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}-{topic}", app.name)
+}
+
+/// The ARN of the schedule that starts a function.
+#[must_use]
+pub fn schedule_arn(app: &App, function: &str) -> String {
+    format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{}-{function}", app.name)
+}
+
 /// Who a function's instance is to the services it calls.
 #[must_use]
 pub fn role_session_arn(app: &App, function: &Function) -> String {

@@ -22,11 +22,15 @@ use crate::invoke;
 use crate::journal::{self, Journal};
 use crate::mail::{self, Inbox};
 use crate::parameters::{self, Parameters};
+use crate::payments::{self, Payments};
 use crate::queue::{self, DeadLetter, Origin, Queues};
 use crate::runtime::{Endpoints, Environment, FailedInvocation, Options, Runtime, display_name};
+use crate::schedule::Schedules;
 use crate::settings::Settings;
 use crate::stream;
 use crate::table::{self, Table};
+use crate::texts::{self, Phones};
+use crate::topic::Topics;
 use address::{Front, Service};
 
 pub use address::Error as AddressError;
@@ -34,8 +38,8 @@ pub use address::Error as AddressError;
 /// Tells programs where a running platform is.
 const ABOUT_FILE: &str = "platform.json";
 
-/// How long running invocations may go on when the platform is to stop. No function's timeout is
-/// longer.
+/// How long running invocations may go on when the platform is to stop. Only what the clock starts
+/// may take longer, and goes on where it was at its next run.
 const DRAIN: Duration = Duration::from_secs(15);
 
 /// How long connections may take after that to be told their answers.
@@ -123,14 +127,18 @@ impl Platform {
         let queues = queues.await.map_err(unusable)?;
         let table =
             Table::open(app, path).map_err(|source| Error::Table { path: path.to_owned(), source })?;
-        let parameters = Parameters::open(app, path)?;
+        let secrets = settings.stripe.clone().map_or_else(|| payments::Secrets::of_simulator(path), Ok)?;
+        let brought = secrets.parameters();
+        let parameters = Parameters::open(app, path, &brought)?;
 
-        let [dynamodb, ses, eventbridge, ssm] = Service::bind_all().await?;
+        let [dynamodb, ses, sns, eventbridge, ssm, stripe] = Service::bind_all().await?;
         let endpoints = Endpoints {
             dynamodb: dynamodb.url(),
             ses: ses.url(),
+            sns: sns.url(),
             eventbridge: eventbridge.url(),
             ssm: ssm.url(),
+            stripe: settings.stripe.is_none().then(|| stripe.url()),
         };
         let environment = Environment {
             app,
@@ -157,9 +165,22 @@ impl Platform {
             &mut services,
             mail::router(app, inbox.clone(), runtime.clone(), flows.clone(), faults.clone()),
         );
+        let texts = texts::Inbox::new(journal.clone(), events.clone());
+        let topics = Topics::new(app, queues.clone(), flows.clone());
+        let (calls, mode) = (runtime.clone(), faults.clone());
+        sns.serve(
+            &mut services,
+            texts::router(app, texts.clone(), topics.clone(), calls, flows.clone(), mode),
+        );
         eventbridge.serve(&mut services, bus::router(app, queues.clone(), runtime.clone(), flows.clone()));
         ssm.serve(&mut services, parameters.router(runtime.clone()));
+        let payments = settings
+            .stripe
+            .is_none()
+            .then(|| Payments::new(front.origin(), secrets, journal.clone(), flows.clone(), events.clone()));
 
+        let schedules = Schedules::open(app, journal.clone(), runtime.clone(), flows.clone());
+        let schedules = schedules.await.map_err(unusable)?;
         let stop = watch::Sender::new(false);
         let mut sources = JoinSet::new();
         sources.spawn(stream::run(
@@ -172,6 +193,12 @@ impl Platform {
         ));
         sources.spawn(queue::run(app, queues.clone(), runtime.clone(), faults.clone(), stop.subscribe()));
 
+        sources.spawn(schedules.clone().run(stop.subscribe()));
+        if let Some(payments) = &payments {
+            stripe.serve(&mut services, payments.api(runtime.clone(), faults.clone()));
+            sources.spawn(payments.clone().run(stop.subscribe()));
+        }
+
         let pages = Pages::new(display_name(app.name));
         let console = console::router(console::Parts {
             app,
@@ -180,11 +207,19 @@ impl Platform {
             runtime: runtime.clone(),
             queues,
             inbox,
+            phones: Phones::new(texts.clone(), topics, flows.clone()),
+            texts,
+            schedules,
+            payments: payments.clone(),
             table: table.clone(),
             faults,
             pages: pages.clone(),
         });
         let others = console.merge(invoke::router(app, runtime.clone(), flows.clone()));
+        let others = match payments {
+            Some(payments) => others.merge(payments.pages(pages.clone())),
+            None => others,
+        };
         let gateway = Gateway::new(app, runtime.clone(), flows, pages);
         let about = About { origin: front.origin(), pid: std::process::id(), endpoints };
         let front = front.serve(gateway.router(others), &stop);
@@ -212,8 +247,8 @@ impl Platform {
         self.data_dir.path()
     }
 
-    /// Takes no more requests, lets what is running finish, and stops. Bounded: what runs longer
-    /// than any function may is ended.
+    /// Takes no more requests, lets what is running finish, and stops. Bounded: what takes too long
+    /// is ended.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let finished = async {

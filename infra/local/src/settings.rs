@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::faults;
+use crate::payments::Secrets;
 
 /// The whole app on this laptop: frontend, functions, table, events and mail. Nothing else is
 /// needed, and nothing leaves this machine.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub async_retry_waits: [Duration; 2],
     /// What can be changed while it runs.
     pub changeable: faults::Settings,
+    /// How the real Stripe knows the app, if it is to be used instead of the simulated one.
+    pub stripe: Option<Secrets>,
 }
 
 /// Why the settings are no use.
@@ -75,6 +78,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The real Stripe is asked for, but not with its test mode.
+    #[error("STRIPE_SECRET_KEY is no test key (sk_test_… or rk_test_…), and a laptop gets no other")]
+    NoTestKey,
+    /// Nobody could tell its webhooks from a stranger's.
+    #[error(
+        "STRIPE_SECRET_KEY is set, so STRIPE_WEBHOOK_SECRET must be, too: what `stripe listen --print-secret` prints"
+    )]
+    NoWebhookSecret,
 }
 
 impl Settings {
@@ -89,6 +100,7 @@ impl Settings {
             idle_timeout: Duration::from_secs(5 * 60),
             async_retry_waits: [Duration::from_secs(1), Duration::from_secs(2)],
             changeable: faults::Settings::default(),
+            stripe: None,
         }
     }
 
@@ -102,6 +114,7 @@ impl Settings {
             fresh: arguments.fresh,
             idle_timeout: Duration::from_secs_f64(arguments.idle_minutes * 60.0),
             changeable: arguments.settings.as_deref().map(read).transpose()?.unwrap_or_default(),
+            stripe: real_stripe(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?,
             ..Self::new(arguments.data_dir.clone(), functions)
         })
     }
@@ -112,6 +125,16 @@ fn read(path: &Path) -> Result<faults::Settings, Error> {
         fs::read_to_string(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
     serde_json::from_str(&text)
         .map_err(|error| Error::Wrong { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// What the environment says of the real Stripe, if anything.
+fn real_stripe(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Secrets>, Error> {
+    let Some(key) = variable("STRIPE_SECRET_KEY") else { return Ok(None) };
+    if !key.starts_with("sk_test_") && !key.starts_with("rk_test_") {
+        return Err(Error::NoTestKey);
+    }
+    let webhook = variable("STRIPE_WEBHOOK_SECRET").ok_or(Error::NoWebhookSecret)?;
+    Ok(Some(Secrets { key, webhooks: vec![webhook] }))
 }
 
 fn minutes(text: &str) -> Result<f64, String> {
@@ -129,6 +152,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_real_stripe_is_used_in_test_mode_and_with_its_webhooks_secret_only() {
+        let with = |variables: &[(&str, &str)]| {
+            let variables: std::collections::HashMap<String, String> =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            real_stripe(|name| variables.get(name).cloned())
+        };
+        assert!(with(&[]).unwrap().is_none());
+        assert!(matches!(with(&[("STRIPE_SECRET_KEY", "sk_live_1")]), Err(Error::NoTestKey)));
+        let key = ("STRIPE_SECRET_KEY", "sk_test_1");
+        assert!(matches!(with(&[key]), Err(Error::NoWebhookSecret)));
+        let secrets = with(&[key, ("STRIPE_WEBHOOK_SECRET", "whsec_1")]).unwrap().unwrap();
+        assert_eq!(secrets.parameters()[1].1, r#"["whsec_1"]"#);
     }
 
     #[test]

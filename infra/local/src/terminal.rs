@@ -35,6 +35,10 @@ pub(crate) fn ready(platform: &Platform) {
     let origin = platform.origin();
     let [bold, dim, plain] =
         if io::stdout().is_terminal() { ["\x1b[1m", "\x1b[2m", "\x1b[0m"] } else { [""; 3] };
+    let payments = match platform.endpoints().stripe {
+        Some(_) => format!("{origin}/_local/ui/payments"),
+        None => format!("Stripe in test mode: stripe listen --forward-to {origin}/api/billing/webhook"),
+    };
     println!(
         "
   {bold}Billion runs on this laptop.{plain}
@@ -42,6 +46,7 @@ pub(crate) fn ready(platform: &Platform) {
   App       {bold}{origin}{plain}
   Console   {origin}/_local
   Inbox     {origin}/_local/ui/inbox
+  Payments  {payments}
   Data      {}
 
   {dim}Ctrl-C stops it.{plain}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use axum::Router;
 use bytes::Bytes;
-use infra_model::APP;
+use infra_model::{APP, Function};
 use tokio::net::TcpListener;
 
 use crate::aws_request::Callers;
@@ -20,7 +20,12 @@ pub(crate) const FUNCTION_KEY: &str = "ASIAFUNCTION";
 
 /// A running invocation of this function, and the callers among which it is known.
 pub(crate) fn a_function(name: &str, flows: &Flows) -> (Step, Callers) {
-    let function = APP.function(name).unwrap();
+    known(APP.function(name).unwrap(), flows)
+}
+
+/// As [`a_function`], of any function.
+pub(crate) fn known(function: &'static Function, flows: &Flows) -> (Step, Callers) {
+    let name = function.name;
     let step = flows.begin(&TraceContext::new_root(), StepKind::Function, name);
     let caller = Caller { function, instance: "1".to_owned(), running: vec![step.context()] };
     (step, Arc::new(move |key: &str| (key == FUNCTION_KEY).then(|| caller.clone())))

@@ -16,17 +16,20 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use infra_local::events::Events;
-use infra_local::flows::{Flows, TraceContext};
+use infra_local::flows::{FlowDetail, Flows, Status, StepKind, TraceContext, TraceId};
 use infra_local::functions::default_folder;
 use infra_local::gateway::{Gateway, Pages};
 use infra_local::invoke;
+use infra_local::journal::Journal;
 use infra_local::runtime::{
     Endpoints, Environment, FailedInvocation, InstanceReport, InvokeError, Options, Runtime,
 };
-use infra_model::{APP, App, Function, Limits, Route, Throttle, Trigger, Value as Variable};
+use infra_local::schedule::{ScheduleReport, Schedules};
+use infra_model::{APP, App, Function, Limits, Route, Schedule, Throttle, Trigger, Value as Variable};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 const SCRIPTED: Function = Function {
@@ -61,6 +64,12 @@ const TEST_APP: App = App {
     ..APP
 };
 
+/// The same function, started by the clock.
+const SCHEDULED: App = App {
+    functions: &[Function { trigger: Trigger::Schedule(Schedule { every_minutes: 60 }), ..SCRIPTED }],
+    ..TEST_APP
+};
+
 struct Laptop {
     runtime: Runtime,
     flows: Flows,
@@ -86,7 +95,9 @@ impl Laptop {
                 dynamodb: nowhere.clone(),
                 ses: nowhere.clone(),
                 eventbridge: nowhere.clone(),
-                ssm: nowhere,
+                ssm: nowhere.clone(),
+                sns: nowhere,
+                stripe: None,
             },
         };
         let retry_waits = [Duration::from_millis(5), Duration::from_millis(10)];
@@ -478,4 +489,105 @@ async fn lambdas_own_api_invokes() {
     let (response, _) = laptop.http(large).await;
     assert_eq!(response.status(), 413);
     assert_eq!(response.headers()["x-amzn-errortype"], "RequestTooLargeException");
+}
+
+/// The schedule in the journal of this folder.
+async fn schedules(laptop: &Laptop, folder: &TempDir) -> Schedules {
+    let journal = Journal::open(folder.path()).unwrap();
+    Schedules::open(&SCHEDULED, journal, laptop.runtime.clone(), laptop.flows.clone()).await.unwrap()
+}
+
+async fn only(schedules: &Schedules) -> ScheduleReport {
+    let mut reports = schedules.report().await.unwrap();
+    assert_eq!(reports.len(), 1);
+    reports.remove(0)
+}
+
+/// The flow when none of its steps runs any longer.
+async fn finished(laptop: &Laptop, trace: TraceId) -> FlowDetail {
+    let ended = async {
+        loop {
+            let flow = laptop.flows.get(trace);
+            if let Some(flow) = flow.filter(|it| it.flow.functions > 0 && it.flow.status != Status::Running) {
+                return flow;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the flow ends")
+}
+
+fn minutes_from_now(time: &str) -> i64 {
+    let from_now = time.parse::<Timestamp>().unwrap().duration_since(Timestamp::now());
+    (from_now.as_secs_f64() / 60.0).round() as i64
+}
+
+#[tokio::test]
+async fn a_schedule_is_first_due_an_interval_from_now_and_can_be_started_by_hand() {
+    let (laptop, folder) = (Laptop::new(), tempfile::tempdir().unwrap());
+    let schedules = schedules(&laptop, &folder).await;
+    let before = only(&schedules).await;
+    assert_eq!((before.function, before.every_minutes, before.last_run_at), ("scripted", 60, None));
+    assert_eq!(minutes_from_now(&before.next_run_at), 60);
+
+    let trace = schedules.run_now("scripted").await.unwrap().unwrap();
+    let flow = finished(&laptop, trace).await;
+    let kinds: Vec<_> = flow.steps.iter().map(|step| step.kind).collect();
+    assert_eq!(kinds, [StepKind::Schedule, StepKind::Function]);
+    assert_eq!((flow.steps[1].parent, flow.flow.status), (Some(flow.steps[0].id), Status::Ok));
+    let after = only(&schedules).await;
+    assert_eq!(after.last_trace, Some(trace.to_string()));
+    assert_eq!(minutes_from_now(&after.last_run_at.unwrap()), 0);
+    assert_eq!(after.next_run_at, before.next_run_at, "the clock goes on as before");
+    assert_eq!(schedules.run_now("other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_due_while_the_platform_was_away_runs_once_and_the_rhythm_stays() {
+    let (laptop, folder) = (Laptop::new(), tempfile::tempdir().unwrap());
+    drop(schedules(&laptop, &folder).await);
+    // Three runs were missed, the last of them half an hour ago.
+    let due = Timestamp::now() - SignedDuration::from_mins(150);
+    let file = rusqlite::Connection::open(folder.path().join("platform.db")).unwrap();
+    file.execute("UPDATE schedules SET next_run_at = ?1", [due.as_millisecond()]).unwrap();
+    drop(file);
+
+    for start in 0..2 {
+        let schedules = schedules(&laptop, &folder).await;
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(schedules.clone().run(stopped));
+        let ran = async {
+            while only(&schedules).await.last_trace.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            only(&schedules).await
+        };
+        let report = tokio::time::timeout(Duration::from_secs(10), ran).await.expect("it runs");
+        assert_eq!(minutes_from_now(&report.next_run_at), 30);
+        let trace = TraceId::from_hex(&report.last_trace.unwrap()).unwrap();
+        let flow = finished(&laptop, trace).await;
+        assert_eq!(flow.flow.status, Status::Ok);
+        stop.send_replace(true);
+        running.await.unwrap();
+        assert_eq!(laptop.flows.recent(10).len(), 1, "start {start}");
+    }
+}
+
+#[tokio::test]
+async fn a_scheduled_function_gets_the_schedulers_event_and_is_tried_again_when_it_fails() {
+    let (mut laptop, folder) = (Laptop::new(), tempfile::tempdir().unwrap());
+    laptop.fault_at_start(Some("exit"));
+    let schedules = schedules(&laptop, &folder).await;
+    let trace = schedules.run_now("scripted").await.unwrap().unwrap();
+    let failed = laptop.failed.recv().await.unwrap();
+    assert_eq!((failed.attempts, failed.trace.trace), (3, trace));
+    let event: Value = serde_json::from_slice(&failed.payload).unwrap();
+    assert_eq!(event["detail-type"], "Scheduled Event");
+    assert_eq!(event["source"], "aws.scheduler");
+    assert_eq!(event["detail"], "{}");
+    assert_eq!(
+        event["resources"],
+        json!(["arn:aws:scheduler:us-east-1:000000000000:schedule/default/billion-scripted"])
+    );
+    assert_eq!(minutes_from_now(event["time"].as_str().unwrap()), 0);
 }

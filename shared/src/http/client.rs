@@ -12,7 +12,7 @@ use lambda_http::request::RequestContext;
 /// Who sent a request, as far as its network address tells: an IPv4 address, or the /64 network that an
 /// IPv6 customer has at least.
 ///
-/// It is what the gateway says of the connection. No header counts: anybody can write one.
+/// It is what the gateway says of the connection, or the CDN before it. No other header counts: anybody can write one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Client(Option<IpAddr>);
 

@@ -5,7 +5,7 @@ use lambda_http::lambda_runtime::{self, LambdaEvent};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Error, Service, service_fn};
 
-use super::edge;
+use super::{edge, viewer};
 
 /// Serves the router to the requests of an API Gateway HTTP API, until the platform ends the process.
 ///
@@ -19,9 +19,11 @@ pub async fn run(router: Router) -> Result<(), Error> {
 }
 
 /// `lambda_http` makes a URL of the host, the path and the query, and panics if that fails. No host is
-/// needed, so none is given to it; a path or a query that is none is replaced by one that nothing answers to.
+/// needed, so none is given to it; a path or a query that is none is replaced by one that nothing answers to. Here
+/// too, since only here the whole event is: whose request it is, behind a CDN.
 fn harmless(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        viewer::restore(request);
         request.headers.remove(http::header::HOST);
         request.request_context.domain_name = None;
         let path = request.raw_path.get_or_insert_default();

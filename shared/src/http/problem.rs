@@ -82,7 +82,7 @@ impl Problem {
     );
 
     /// 413.
-    pub(super) const TOO_LARGE: Self =
+    pub const TOO_LARGE: Self =
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "content-too-large", "The body is larger than 64 KiB.");
 
     /// 415.
@@ -95,7 +95,9 @@ impl Problem {
     /// 404: what was asked for does not exist, or is not the caller's.
     pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here.");
 
-    const fn new(status: StatusCode, slug: &'static str, detail: &'static str) -> Self {
+    /// A problem of a function's own. The slug ends its type; the detail is one plain sentence or two.
+    #[must_use]
+    pub const fn new(status: StatusCode, slug: &'static str, detail: &'static str) -> Self {
         Self { status, slug, detail, errors: Vec::new(), retry_after: None, cause: None }
     }
 
@@ -140,7 +142,9 @@ impl Problem {
         }
     }
 
-    fn retry_after(mut self, duration: Duration) -> Self {
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, duration: Duration) -> Self {
         // Rounded up: whoever waits that long is let in.
         let seconds = duration.as_millis().div_ceil(1000).max(1);
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
@@ -186,6 +190,11 @@ impl From<Error> for Problem {
                 StatusCode::GONE,
                 "invalid-link",
                 "This link has expired, was used already, or a newer one was sent.",
+            ),
+            Error::InvalidCode => Self::new(
+                StatusCode::GONE,
+                "invalid-code",
+                "This code has expired, was used, was tried too often, or a newer one was sent. Ask for another.",
             ),
             Error::NotFound => Self::NOT_FOUND,
             Error::Conflict => Self::new(

@@ -78,7 +78,7 @@ const APP_NAME: &str = "billion";
 const MAX_KNOWN_WORDS: usize = 32;
 
 /// Bits that a password must withstand, of the [cautious ones](guess::bits) that are counted here.
-const MIN_BITS: f32 = 30.0;
+const MIN_BITS: f32 = 25.0;
 
 /// Shows no password: debug output ends in logs.
 impl fmt::Debug for Password {

@@ -5,11 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::keys;
 use super::links::link_item;
+use super::phones::code_update;
 use super::table::{Item, Refused, Store, failed, number, number_in, text};
 use crate::clock::Random;
 use crate::error::Result;
-use crate::id::EventId;
+use crate::id::{EventId, UserId};
 use crate::link::Link;
+use crate::phone::PhoneRequest;
 
 /// What came of claiming an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +27,26 @@ pub enum Claim {
     Held,
     /// It was claimed as often as allowed and never said to be done.
     Exhausted,
+    /// What it asks for is no longer wanted: a newer event asks for the same.
+    Superseded,
+}
+
+/// What a message carries that is stored when its event is claimed, so that it is good once the message is there.
+#[derive(Debug, Clone, Copy)]
+pub enum Minted<'a> {
+    /// Nothing.
+    Nothing,
+    /// A link, which replaces any other of its purpose.
+    Link(&'a Link),
+    /// A code for the number that waits for one, if that still does.
+    Code(&'a PhoneRequest, UserId),
 }
 
 /// For how long it is known that an event was done: as long as a queue keeps a message (14 days), and a day.
 const CLAIM_LIFE: SignedDuration = SignedDuration::from_hours(15 * 24);
 
 impl Store {
-    /// Claims an event for a consumer until `lease_ends`, and writes the link that its message will carry in the same
+    /// Claims an event for a consumer until `lease_ends`, and writes what its message will carry in the same
     /// transaction. Nobody else can claim it until then; after that it can be claimed again, `attempts` times in all.
     ///
     /// # Errors
@@ -43,7 +58,7 @@ impl Store {
         event: EventId,
         (now, lease_ends): (Timestamp, Timestamp),
         attempts: u32,
-        link: Option<&Link>,
+        minted: Minted<'_>,
         random: &Random,
     ) -> Result<Claim> {
         let nonce = uuid::Uuid::from_bytes(random.bytes()).simple().to_string();
@@ -62,12 +77,15 @@ impl Store {
             ],
         );
         let mut writes = vec![claim];
-        if let Some(link) = link {
-            writes.push(self.put(link_item(link)?));
+        match minted {
+            Minted::Nothing => {}
+            Minted::Link(link) => writes.push(self.put(link_item(link)?)),
+            Minted::Code(request, user) => writes.push(code_update(self, request, user)?),
         }
         match self.transact(writes).await {
             Ok(()) => Ok(Claim::Won { nonce }),
-            Err(Refused::Condition { item, .. }) => Ok(refused_claim(&item.unwrap_or_default(), now)),
+            Err(Refused::Condition { place: 0, item }) => Ok(refused_claim(&item.unwrap_or_default(), now)),
+            Err(Refused::Condition { .. }) => Ok(Claim::Superseded),
             Err(Refused::Failed(error)) => Err(error),
         }
     }

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
@@ -43,6 +44,9 @@ pub(super) enum Refused {
 
 /// How often a transaction that met another on the same items is tried again.
 const CONFLICT_RETRIES: u32 = 6;
+
+/// Most keys in one batch, by DynamoDB's limit.
+const KEYS_IN_A_BATCH: usize = 100;
 
 impl Store {
     /// The table of that name.
@@ -82,6 +86,34 @@ impl Store {
             .await
             .map_err(failed)?;
         Ok(output.item)
+    }
+
+    /// The items of these keys, those that there are, in no order.
+    pub(super) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        for keys in keys.chunks(KEYS_IN_A_BATCH) {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(keys.to_vec()))
+                .consistent_read(true)
+                .build()
+                .expect("the keys are set");
+            let mut asked = HashMap::from([(self.table.clone(), keys)]);
+            let mut tries = 0;
+            while !asked.is_empty() {
+                if tries > 0 {
+                    tokio::time::sleep(backoff(tries)).await;
+                }
+                if tries > CONFLICT_RETRIES {
+                    return Err(Error::Busy { retry_after: Duration::from_secs(1) });
+                }
+                tries += 1;
+                let request = self.client.batch_get_item().set_request_items(Some(asked));
+                let page = request.send().await.map_err(failed)?;
+                items.extend(page.responses.into_iter().flat_map(HashMap::into_values).flatten());
+                asked = page.unprocessed_keys.unwrap_or_default();
+            }
+        }
+        Ok(items)
     }
 
     /// The items of a partition whose sort key starts with `prefix`, all pages of them.
@@ -177,6 +209,24 @@ impl Store {
             .build()
             .expect("table, key and expression are set");
         TransactWriteItem::builder().update(update).build()
+    }
+
+    /// A condition on an item that the transaction does not change.
+    pub(super) fn check(
+        &self,
+        (pk, sk): (String, String),
+        condition: &str,
+        values: &[(&str, AttributeValue)],
+    ) -> TransactWriteItem {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .key(PK, AttributeValue::S(pk))
+            .key(SK, AttributeValue::S(sk))
+            .condition_expression(condition)
+            .set_expression_attribute_values(some_values(values))
+            .build()
+            .expect("table, key and condition are set");
+        TransactWriteItem::builder().condition_check(check).build()
     }
 
     pub(super) fn delete(

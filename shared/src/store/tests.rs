@@ -121,7 +121,8 @@ impl World {
         let link = Link { user_id: user, purpose, hash: token.hash(purpose), email: address(email), dies_at };
         let event = self.event(user, Event::VerificationRequested {});
         let lease = (self.now, after(self.now, 10));
-        let claim = self.store.claim("email", event.id, lease, 2, Some(&link), &self.random).await.unwrap();
+        let claim =
+            self.store.claim("email", event.id, lease, 2, Minted::Link(&link), &self.random).await.unwrap();
         assert!(matches!(claim, Claim::Won { .. }));
         token
     }
@@ -432,8 +433,9 @@ async fn v2_an_event_is_claimed_once_and_again_only_when_its_lease_has_ended() {
     let world = world().await;
     let event = world.event(UserId::new(world.now, &world.random), Event::UserVerified {}).id;
     let lease = |from: i64| (after(world.now, from), after(world.now, from + 10));
-    let claim =
-        async |from| world.store.claim("email", event, lease(from), 2, None, &world.random).await.unwrap();
+    let claim = async |from| {
+        world.store.claim("email", event, lease(from), 2, Minted::Nothing, &world.random).await.unwrap()
+    };
     let Claim::Won { nonce } = claim(0).await else { panic!("the first wins") };
     assert_eq!(claim(9).await, Claim::Held);
     world.store.release("email", event, &nonce).await.unwrap();
@@ -441,10 +443,10 @@ async fn v2_an_event_is_claimed_once_and_again_only_when_its_lease_has_ended() {
     assert!(matches!(claim(1).await, Claim::Won { .. }), "a claim given back counts for nothing");
     assert!(matches!(claim(11).await, Claim::Won { .. }), "the lease has ended");
     assert_eq!(claim(30).await, Claim::Exhausted);
-    let other = world.store.claim("sms", event, lease(0), 2, None, &world.random).await.unwrap();
+    let other = world.store.claim("sms", event, lease(0), 2, Minted::Nothing, &world.random).await.unwrap();
     assert!(matches!(other, Claim::Won { .. }), "each consumer has its own");
     world.store.finish("sms", event).await.unwrap();
-    let other = world.store.claim("sms", event, lease(60), 2, None, &world.random).await.unwrap();
+    let other = world.store.claim("sms", event, lease(60), 2, Minted::Nothing, &world.random).await.unwrap();
     assert_eq!(other, Claim::Done);
 }
 

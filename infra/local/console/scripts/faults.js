@@ -1,13 +1,16 @@
 /**
- * The panel Faults: how often the table and the mail service fail on purpose.
+ * The panel Faults: how often the table and the other services fail on purpose.
  *
- * @import { MailMode, Settings, TableFaults } from "./platform.js"
+ * @import { SendMode, Settings, TableFaults } from "./platform.js"
  */
 
 import { announce, one, setAttribute, setText, View } from "./dom.js";
 import * as platform from "./platform.js";
 
 const TABLE = /** @type {const} */ (["throttle", "error", "conflict", "drop_reply"]);
+
+/** The services that do what they do in one of the modes; each has its own `<select>`. */
+const SERVICES = /** @type {const} */ (["mail", "texts", "payments"]);
 
 export class Faults {
   constructor() {
@@ -29,7 +32,10 @@ export class Faults {
       const { table } = this.read().faults;
       void this.save({
         ...this.settings,
-        faults: { table: { throttle: 0, error: 0, conflict: 0, drop_reply: 0, seed: table.seed }, mail: "ok" },
+        faults: {
+          table: { throttle: 0, error: 0, conflict: 0, drop_reply: 0, seed: table.seed },
+          ...eachService(() => "ok"),
+        },
       });
     });
   }
@@ -50,7 +56,7 @@ export class Faults {
     this.settings = settings;
     for (const name of TABLE) this.input(name).value = String(percent(faults.table[name]));
     this.input("seed").value = String(faults.table.seed);
-    one("#fault-mail", HTMLSelectElement).value = faults.mail;
+    for (const name of SERVICES) serviceInput(name).value = faults[name];
     const on = areOn({ faults });
     const state = one("#faults-state", HTMLElement);
     setAttribute(state, "data-state", on ? "warn" : "idle");
@@ -71,7 +77,7 @@ export class Faults {
           drop_reply: part("drop_reply"),
           seed: this.input("seed").valueAsNumber || 0,
         },
-        mail: /** @type {MailMode} */ (one("#fault-mail", HTMLSelectElement).value),
+        ...eachService((name) => /** @type {SendMode} */ (serviceInput(name).value)),
       },
     };
   }
@@ -101,8 +107,17 @@ export class Faults {
   }
 }
 
+/** @typedef {typeof SERVICES[number]} Service */
+
+/** @param {Service} name */
+const serviceInput = (name) => one(`#fault-${name}`, HTMLSelectElement);
+
+/** @param {(name: Service) => SendMode} mode @returns {Record<Service, SendMode>} */
+const eachService = (mode) =>
+  /** @type {Record<Service, SendMode>} */ (Object.fromEntries(SERVICES.map((name) => [name, mode(name)])));
+
 /** Whether anything fails on purpose. @param {Settings} settings */
-export const areOn = ({ faults }) => TABLE.some((name) => faults.table[name] > 0) || faults.mail !== "ok";
+export const areOn = ({ faults }) => TABLE.some((name) => faults.table[name] > 0) || SERVICES.some((name) => faults[name] !== "ok");
 
 /** @param {number} part of 1 */
 const percent = (part) => Math.round(part * 10_000) / 100;

@@ -9,7 +9,7 @@ import { count, duration, mebibytes, milliseconds, NONE, shortId } from "./forma
 import { Graph } from "./graph.js";
 import { Lanes } from "./lanes.js";
 import { paced } from "./live.js";
-import { emailPage, flowPage, logsPage } from "./pages.js";
+import { emailPage, flowPage, logsPage, textPage } from "./pages.js";
 import * as platform from "./platform.js";
 import { anyRuns, elapsed, inOrder, KINDS, MARKS, note, title } from "./steps.js";
 
@@ -202,6 +202,9 @@ export class FlowView {
     const mail = one("#chosen-mail", HTMLAnchorElement);
     mail.hidden = !first.email;
     if (first.email) mail.href = emailPage(first.email);
+    const text = one("#chosen-text", HTMLAnchorElement);
+    text.hidden = !first.text;
+    if (first.text) text.href = textPage(first.text);
   }
 }
 

@@ -14,13 +14,14 @@ import { drawLog } from "./log-lines.js";
 import { flowPage } from "./pages.js";
 import * as platform from "./platform.js";
 import { sampleEvent } from "./sample-events.js";
+import { SchedulePanel } from "./schedule.js";
 
 const LOG_LINES = 300;
 /** A UUID. What is shorter is looked for in the newest lines, a whole id by the platform in all. */
 const REQUEST_ID_LENGTH = 36;
 
 /** @type {Record<FunctionReport["trigger"], string>} */
-const TRIGGERS = { http: "HTTP requests", stream: "The table's stream", queue: "Its queue" };
+const TRIGGERS = { http: "HTTP requests", stream: "The table's stream", queue: "Its queue", schedule: "The clock" };
 
 /** @type {Record<Instance["state"], string>} */
 const INSTANCE_MARKS = { starting: "warn", busy: "runs", frozen: "idle" };
@@ -34,6 +35,7 @@ const request = one("#log-request", HTMLInputElement);
 const event = one("#event", HTMLTextAreaElement);
 const send = one("#invoke-send", HTMLButtonElement);
 const faults = new Faults();
+const schedule = new SchedulePanel();
 
 /** @type {FunctionReport[]} */
 let reports = [];
@@ -96,6 +98,7 @@ function select(report) {
   selected = report.name;
   draw();
   drawSelected(report);
+  void schedule.show(report.trigger === "schedule" ? report.name : null);
   if (!another) return;
   one("#function", HTMLElement).dataset.name = report.name;
   one("#function", HTMLElement).hidden = false;
@@ -238,7 +241,9 @@ follow({
     if (index < 0) return;
     reports[index] = report;
     drawSoon();
-    if (report.name === current()?.name) loadLogSoon();
+    if (report.name !== current()?.name) return;
+    loadLogSoon();
+    if (report.trigger === "schedule") void schedule.show(report.name);
   },
 });
 void load();

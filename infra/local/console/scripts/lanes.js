@@ -1,5 +1,5 @@
 /**
- * A flow as lanes of time: tan while a function starts cold, blue while it runs, green for mail, grey for the
+ * A flow as lanes of time: tan while a function starts cold, blue while it runs, green for mail and texts, grey for the
  * rest. What runs grows.
  *
  * @import { Flow, Step } from "./platform.js"
@@ -58,8 +58,11 @@ function draw(row, step, now, end) {
  */
 function remark({ kind, detail }) {
   if (kind === "table") return (detail ?? "").split(" ")[0];
-  return kind === "stream" || kind === "bus" || kind === "queue" ? kind : null;
+  return SAME_NAMES.has(kind) ? kind : null;
 }
+
+/** Kinds that are named as the function, or as what it stands for, is. @type {ReadonlySet<Step["kind"]>} */
+const SAME_NAMES = new Set(["stream", "bus", "queue", "topic", "schedule"]);
 
 /** @param {HTMLElement} element @param {number} from @param {number} length @param {number} end */
 function bar(element, from, length, end) {

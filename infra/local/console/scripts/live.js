@@ -5,19 +5,21 @@
  * error, which a restarting platform may answer; so this tries again in that case too. Whatever
  * happened in between was missed, hence `resync`.
  *
- * @import { DeadLetter, Email, Flow, FunctionReport, Step } from "./platform.js"
+ * @import { DeadLetter, Email, Flow, FunctionReport, Step, Text } from "./platform.js"
  *
  * @typedef {object} Handlers
  * @property {() => void} resync the connection is back: load everything again
  * @property {(flow: Flow) => void} [flow]
  * @property {(change: { trace: string, step: Step }) => void} [step]
  * @property {(email: Email) => void} [email]
+ * @property {(text: Text) => void} [text]
+ * @property {() => void} [payment]
  * @property {(report: FunctionReport) => void} [function]
  * @property {(letter: DeadLetter) => void} [dead_letter]
  */
 
 const RETRY_MS = 1_000;
-const NAMES = /** @type {const} */ (["flow", "step", "email", "function", "dead_letter"]);
+const NAMES = /** @type {const} */ (["flow", "step", "email", "text", "payment", "function", "dead_letter"]);
 
 /** @param {Handlers} handlers */
 export function follow(handlers) {

@@ -27,7 +27,7 @@
  * @property {number} memory_mib what it may use
  * @property {number} max_memory_mib what it used
  *
- * @typedef {"http" | "function" | "table" | "stream" | "bus" | "queue" | "mail"} StepKind
+ * @typedef {"http" | "function" | "table" | "stream" | "bus" | "queue" | "mail" | "text" | "topic" | "schedule" | "payment"} StepKind
  *
  * @typedef {object} Step
  * @property {string} id 16 hexadecimal digits
@@ -43,6 +43,7 @@
  * @property {FunctionRun | null} function
  * @property {number | null} capacity_units
  * @property {string | null} email id of the captured mail
+ * @property {string | null} text id of the text
  * @property {string | null} event such as `user.signed_up`
  *
  * @typedef {Flow & { steps: Step[] }} FlowDetail
@@ -55,6 +56,7 @@
  * @property {number | null} p95_ms
  * @property {number} billed_ms
  * @property {number} emails
+ * @property {number} texts
  * @property {number} dead_letters
  *
  * @typedef {object} Email
@@ -74,6 +76,65 @@
  *   raw_bytes: number,
  * }} EmailDetail
  *
+ * @typedef {object} Text
+ * @property {string} id
+ * @property {string} at RFC 3339
+ * @property {"sent" | "received"} direction
+ * @property {string} number of the phone, E.164
+ * @property {string} body
+ * @property {string | null} sender_id the name that the phone shows
+ * @property {"transactional" | "promotional" | null} type
+ * @property {number} parts how many texts of a phone it takes
+ * @property {string | null} function which one sent it
+ * @property {string | null} trace
+ * @property {{ status: string, at: string } | null} receipt what the carrier said last
+ * @property {string | null} in_reply_to
+ *
+ * @typedef {object} TextAnswer What a phone or its carrier set going.
+ * @property {string} id
+ * @property {string} trace
+ *
+ * @typedef {object} PaymentWebhook
+ * @property {string} id of the event
+ * @property {string} type such as `invoice.paid`
+ * @property {string | null} object the id of what it is about
+ * @property {string} created_at RFC 3339, by the provider's clock
+ * @property {string | null} trace
+ * @property {"waiting" | "delivered" | "failed" | "dropped"} status
+ * @property {{ at: string, status: number | null, error: string | null, duration_ms: number }[]} attempts
+ * @property {string | null} next_attempt_at RFC 3339
+ *
+ * @typedef {object} Switches What goes wrong with webhooks on purpose.
+ * @property {boolean} duplicate
+ * @property {boolean} reorder
+ * @property {number} delay_ms
+ * @property {boolean} drop
+ *
+ * @typedef {object} Payments What the simulated payment provider knows. Amounts are in minor units.
+ * @property {"simulator"} provider
+ * @property {string} now RFC 3339, by the provider's clock
+ * @property {number} ahead_seconds
+ * @property {{ at: string, what: string } | null} next
+ * @property {Switches} switches
+ * @property {{ id: string, email: string | null, card: { brand: string, last4: string } | null }[]} customers
+ * @property {{
+ *   id: string, customer: string, status: string, plan: string, amount: number, currency: string, interval: string,
+ *   period_end: string, cancel_at: string | null, ended_at: string | null, trace: string | null,
+ * }[]} subscriptions
+ * @property {{
+ *   id: string, number: string | null, customer: string, status: string, reason: string, amount_due: number,
+ *   amount_paid: number, amount_refunded: number, currency: string, next_attempt_at: string | null,
+ *   url: string | null, trace: string | null,
+ * }[]} invoices
+ * @property {PaymentWebhook[]} webhooks
+ *
+ * @typedef {object} Schedule
+ * @property {string} function
+ * @property {number} every_minutes
+ * @property {string | null} last_run_at RFC 3339
+ * @property {string | null} last_trace
+ * @property {string} next_run_at RFC 3339
+ *
  * @typedef {object} Instance
  * @property {string} id
  * @property {number} pid
@@ -85,7 +146,7 @@
  * @typedef {object} FunctionReport
  * @property {string} name
  * @property {string} purpose
- * @property {"http" | "stream" | "queue"} trigger
+ * @property {"http" | "stream" | "queue" | "schedule"} trigger
  * @property {number} memory_mib
  * @property {number} timeout_seconds
  * @property {number | null} concurrency_limit
@@ -139,10 +200,10 @@
  * @property {number} drop_reply
  * @property {number} seed
  *
- * @typedef {"ok" | "refuse" | "throttle" | "timeout" | "accept_then_timeout"} MailMode
+ * @typedef {"ok" | "refuse" | "throttle" | "timeout" | "accept_then_timeout"} SendMode
  *
  * @typedef {object} Settings
- * @property {{ table: TableFaults, mail: MailMode }} faults
+ * @property {{ table: TableFaults, mail: SendMode, texts: SendMode, payments: SendMode }} faults
  */
 
 /** A refusal by the platform, or no answer at all; `message` is for people. */
@@ -224,6 +285,50 @@ export const email = (id, signal) => get(`/_local/emails/${encodeURIComponent(id
 
 /** Where the HTML part is served as a sandboxed document. @param {string} id */
 export const emailHtmlAddress = (id) => `/_local/emails/${encodeURIComponent(id)}/html`;
+
+/** @param {string} [to] only texts of numbers that begin so @returns {Promise<Text[]>} */
+export const texts = async (to) =>
+  (/** @type {{ texts: Text[] }} */ (await get(to ? `/_local/texts?to=${encodeURIComponent(to)}` : "/_local/texts"))).texts;
+
+/** @param {string} id @param {AbortSignal} signal @returns {Promise<Text>} */
+export const text = (id, signal) => get(`/_local/texts/${encodeURIComponent(id)}`, signal);
+
+/** @param {string} id @param {string} body @returns {Promise<TextAnswer>} */
+export const replyToText = async (id, body) =>
+  (await request(`/_local/texts/${encodeURIComponent(id)}/reply`, { method: "POST", ...json({ body }) })).json();
+
+/** @param {string} id @param {string} status such as `DELIVERED` @returns {Promise<TextAnswer>} */
+export const textReceipt = async (id, status) =>
+  (await request(`/_local/texts/${encodeURIComponent(id)}/receipt`, { method: "POST", ...json({ status }) })).json();
+
+/** @returns {Promise<Payments | { provider: "stripe" }>} */
+export const payments = () => get("/_local/payments");
+
+/** @param {{ advance_seconds: number } | { until: string }} by */
+export const advanceClock = (by) => request("/_local/payments/clock", { method: "POST", ...json(by) });
+
+/** @param {Switches} switches */
+export const switchWebhooks = (switches) => request("/_local/payments/switches", { method: "PUT", ...json(switches) });
+
+/** Waits for the app's answer. @param {string} id @returns {Promise<{ status: number | null, error: string | null }>} */
+export const resendWebhook = async (id) =>
+  (await request(`/_local/payments/webhooks/${encodeURIComponent(id)}/resend`, { method: "POST" })).json();
+
+/** @param {string} id */
+export const refundInvoice = (id) =>
+  request(`/_local/payments/invoices/${encodeURIComponent(id)}/refund`, { method: "POST", ...json({}) });
+
+/** @param {string} id @returns {Promise<{ url: string }>} */
+export const openPortal = async (id) =>
+  (await request(`/_local/payments/customers/${encodeURIComponent(id)}/portal`, { method: "POST" })).json();
+
+/** @returns {Promise<Schedule[]>} */
+export const schedules = async () =>
+  (/** @type {{ schedules: Schedule[] }} */ (await get("/_local/schedules"))).schedules;
+
+/** Starts a function as its schedule does. @param {string} name @returns {Promise<{ trace: string }>} */
+export const runSchedule = async (name) =>
+  (await request(`/_local/schedules/${encodeURIComponent(name)}/run`, { method: "POST" })).json();
 
 /** @returns {Promise<FunctionReport[]>} */
 export const functions = async () =>

@@ -17,6 +17,8 @@ export function sampleEvent({ name, trigger }) {
       return queueBatch(now, id);
     case "stream":
       return streamBatch(now, id);
+    case "schedule":
+      return scheduledEvent(now, id, name);
   }
 }
 
@@ -41,6 +43,19 @@ const httpRequest = (now, id, under, rest) => ({
   },
   pathParameters: { proxy: rest },
   isBase64Encoded: false,
+});
+
+/** @param {Date} now @param {string} id @param {string} name */
+const scheduledEvent = (now, id, name) => ({
+  version: "0",
+  id,
+  "detail-type": "Scheduled Event",
+  source: "aws.scheduler",
+  account: "000000000000",
+  time: now.toISOString().replace(/\.\d+Z$/, "Z"),
+  region: "us-east-1",
+  resources: [`arn:aws:scheduler:us-east-1:000000000000:schedule/default/billion-${name}`],
+  detail: "{}",
 });
 
 /** @param {Date} now @param {string} id */

@@ -20,6 +20,10 @@ export const KINDS = {
   bus: "Bus",
   queue: "Queue",
   mail: "Mail",
+  text: "Text",
+  topic: "Topic",
+  schedule: "Schedule",
+  payment: "Payment",
 };
 
 /** The shape that stands for a state, beside its word. @type {Record<Step["status"], string>} */

@@ -53,7 +53,7 @@ impl World {
     }
 
     async fn queued(&self) -> u64 {
-        self.queues.report().await.unwrap()[0].visible
+        self.queues.report().await.unwrap().iter().map(|queue| queue.visible).sum()
     }
 }
 

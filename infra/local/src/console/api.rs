@@ -19,14 +19,14 @@ use crate::queue::UnknownDeadLetter;
 use crate::runtime::InvokeError;
 use crate::table::Page;
 
-type Parameters<T> = Result<Query<T>, QueryRejection>;
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Parameters<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 const NO_FUNCTION: Problem = Problem::NotFound("There is no function of this name.");
 
 #[derive(Deserialize)]
 pub(super) struct Limit {
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +59,7 @@ pub(super) struct Summary {
     p95_ms: Option<f64>,
     billed_ms: u64,
     emails: u64,
+    texts: u64,
     dead_letters: u64,
 }
 
@@ -73,6 +74,7 @@ pub(super) async fn summary(State(parts): State<Arc<Parts>>) -> Answer<Summary> 
         p95_ms: percentile(&durations, 95),
         billed_ms: functions.iter().map(|function| function.billed_ms).sum(),
         emails: parts.inbox.count().await?,
+        texts: parts.texts.count().await?,
         dead_letters: parts.queues.count_dead_letters().await?,
     }))
 }
@@ -214,11 +216,11 @@ fn no_dead_letter() -> Problem {
     Problem::NotFound("There is no such dead letter.")
 }
 
-fn not_json(error: &serde_json::Error) -> String {
+pub(super) fn not_json(error: &serde_json::Error) -> String {
     format!("The body is not JSON: {error}.")
 }
 
-fn limit(wanted: Option<u32>, usual: u32, most: u32) -> u32 {
+pub(super) fn limit(wanted: Option<u32>, usual: u32, most: u32) -> u32 {
     wanted.unwrap_or(usual).clamp(1, most)
 }
 

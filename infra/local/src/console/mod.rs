@@ -8,12 +8,15 @@ mod api;
 pub(crate) mod guard;
 mod live;
 mod pages;
+mod payments;
 mod problem;
+mod schedules;
+mod texts;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Router, middleware};
 use infra_model::App;
 
@@ -22,9 +25,12 @@ use crate::faults::Faults;
 use crate::flows::Flows;
 use crate::gateway::Pages;
 use crate::mail::Inbox;
+use crate::payments::Payments;
 use crate::queue::Queues;
 use crate::runtime::Runtime;
+use crate::schedule::Schedules;
 use crate::table::Table;
+use crate::texts::{Inbox as Texts, Phones};
 
 /// What the console shows.
 #[derive(Clone)]
@@ -41,6 +47,14 @@ pub struct Parts {
     pub queues: Queues,
     /// Its mail.
     pub inbox: Inbox,
+    /// Its texts.
+    pub texts: Texts,
+    /// The phones that they go to.
+    pub phones: Phones,
+    /// Its schedules.
+    pub schedules: Schedules,
+    /// The simulated payment provider; none if the real one is used.
+    pub payments: Option<Payments>,
     /// Its table.
     pub table: Table,
     /// The settings that can be changed.
@@ -64,6 +78,18 @@ pub fn router(parts: Parts) -> Router {
         .route("/_local/emails", get(api::emails))
         .route("/_local/emails/{id}", get(api::email))
         .route("/_local/emails/{id}/html", get(pages::email_html))
+        .route("/_local/texts", get(texts::list))
+        .route("/_local/texts/{id}", get(texts::one))
+        .route("/_local/texts/{id}/reply", post(texts::reply))
+        .route("/_local/texts/{id}/receipt", post(texts::receipt))
+        .route("/_local/schedules", get(schedules::list))
+        .route("/_local/schedules/{function}/run", post(schedules::run))
+        .route("/_local/payments", get(payments::report))
+        .route("/_local/payments/clock", post(payments::clock))
+        .route("/_local/payments/switches", put(payments::switches))
+        .route("/_local/payments/webhooks/{event}/resend", post(payments::resend))
+        .route("/_local/payments/invoices/{invoice}/refund", post(payments::refund))
+        .route("/_local/payments/customers/{customer}/portal", post(payments::portal))
         .route("/_local/functions", get(api::functions))
         .route("/_local/functions/{name}/logs", get(api::logs))
         .route("/_local/functions/{name}/invoke", post(api::invoke))

@@ -35,7 +35,7 @@ pub(super) async fn flows(State(parts): State<Arc<Parts>>) -> Response {
 
 pub(super) async fn page(State(parts): State<Arc<Parts>>, Path(page): Path<String>) -> Response {
     match page.as_str() {
-        "inbox" | "functions" | "dead-letters" | "data" => {
+        "inbox" | "texts" | "payments" | "functions" | "dead-letters" | "data" => {
             let path = format!("/_local/ui/{page}");
             render(parts.pages.clone(), &page, path).await
         }

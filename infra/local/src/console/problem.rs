@@ -12,6 +12,8 @@ use crate::{journal, table};
 #[derive(Debug)]
 pub(super) enum Problem {
     NotFound(&'static str),
+    /// It cannot be done as things are.
+    Conflict(String),
     /// The request itself is wrong, in this way.
     Invalid(String),
     /// It does not come from this machine's own pages or programs.
@@ -26,6 +28,7 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -37,6 +40,7 @@ impl Problem {
     fn slug_and_title(&self) -> (&'static str, &'static str) {
         match self {
             Self::NotFound(_) => ("not-found", "There is no such thing"),
+            Self::Conflict(_) => ("conflict", "This cannot be done now"),
             Self::Invalid(_) => ("validation", "The request is not right"),
             Self::Forbidden(_) => ("forbidden", "This is for this machine only"),
             Self::MethodNotAllowed => ("method-not-allowed", "This cannot be done here"),
@@ -52,7 +56,7 @@ impl IntoResponse for Problem {
         let (slug, title) = self.slug_and_title();
         let detail = match self {
             Self::NotFound(detail) | Self::Forbidden(detail) => detail.to_owned(),
-            Self::Invalid(detail) => detail,
+            Self::Invalid(detail) | Self::Conflict(detail) => detail,
             Self::MethodNotAllowed | Self::TooLarge => format!("{title}."),
             Self::Internal(detail) => {
                 tracing::error!("the console failed: {detail}");

@@ -180,6 +180,12 @@ impl Step {
         self.change(|step| step.email = Some(id));
     }
 
+    /// The text that it sent or brought, by its id among the texts.
+    pub fn text(&mut self, id: impl Into<String>) {
+        let id = id.into();
+        self.change(|step| step.text = Some(id));
+    }
+
     /// The status of the HTTP response.
     pub fn http_status(&mut self, status: u16) {
         self.change(|step| step.http_status = Some(status));
@@ -210,6 +216,15 @@ impl Drop for Step {
         if !self.finished {
             self.finish(Some("interrupted".to_owned()));
         }
+    }
+}
+
+/// Finishes a step that may not have begun, for a failure if there was one.
+pub(crate) fn finish(step: Option<Step>, failure: Option<&str>) {
+    match (step, failure) {
+        (Some(step), None) => step.ok(),
+        (Some(step), Some(reason)) => step.error(reason),
+        (None, _) => {}
     }
 }
 

@@ -26,6 +26,14 @@ pub enum StepKind {
     Queue,
     /// A mail.
     Mail,
+    /// A text, to a phone or from one.
+    Text,
+    /// A message published to a topic.
+    Topic,
+    /// A start by the clock.
+    Schedule,
+    /// A call of the payment provider, or one that it makes.
+    Payment,
 }
 
 /// How a step or a flow stands.
@@ -127,6 +135,8 @@ pub struct StepReport {
     pub capacity_units: Option<f64>,
     /// The mail that it sent.
     pub email: Option<String>,
+    /// The text that it sent or brought.
+    pub text: Option<String>,
     /// The type of the event that it carries.
     pub event: Option<String>,
 }
@@ -144,6 +154,7 @@ pub(super) struct StepRecord {
     pub(super) function: Option<FunctionRun>,
     pub(super) capacity_units: Option<f64>,
     pub(super) email: Option<String>,
+    pub(super) text: Option<String>,
     pub(super) event: Option<String>,
     pub(super) http_status: Option<u16>,
     id: SpanId,
@@ -262,6 +273,7 @@ impl StepRecord {
             function: None,
             capacity_units: None,
             email: None,
+            text: None,
             event: None,
             http_status: None,
         }
@@ -291,6 +303,7 @@ impl StepRecord {
             function: self.function.clone(),
             capacity_units: self.capacity_units,
             email: self.email.clone(),
+            text: self.text.clone(),
             event: self.event.clone(),
         }
     }

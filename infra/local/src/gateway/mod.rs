@@ -10,7 +10,7 @@ mod site;
 mod throttle;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -162,11 +162,16 @@ async fn read(parts: &http::request::Parts, body: Body, limit: usize) -> Result<
 /// Adds the CDN's headers; `OVERRIDE` says whether they win over the response's own, as at the
 /// CDN. The console's pages may differ where they show mail in a frame.
 async fn with_response_headers<const OVERRIDE: bool>(request: Request, next: Next) -> Response {
+    static HEADERS: LazyLock<Vec<(HeaderName, HeaderValue)>> = LazyLock::new(|| {
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        RESPONSE_HEADERS.iter().copied().map(header).collect()
+    });
     let mut response = next.run(request).await;
-    for (name, value) in RESPONSE_HEADERS {
-        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-        if OVERRIDE || !response.headers().contains_key(&name) {
-            response.headers_mut().insert(name, value);
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS.len());
+    for (name, value) in &*HEADERS {
+        if OVERRIDE || !headers.contains_key(name) {
+            headers.insert(name, value.clone());
         }
     }
     response

@@ -84,12 +84,15 @@ pub(super) fn event(request: &Parts, body: &[u8], received: Received<'_>) -> Vec
 /// # Errors
 /// The answer is neither JSON nor a response; says why.
 pub(super) fn response(method: &Method, answer: &[u8]) -> Result<Response<Vec<u8>>, String> {
-    let malformed = |error: serde_json::Error| error.to_string();
-    match serde_json::from_slice(answer).map_err(malformed)? {
-        Shape::Response => {
-            let answer: Answer = serde_json::from_slice(answer).map_err(malformed)?;
-            answer.into_response(method)
-        }
+    // Nearly every answer is a response. A list is none, though serde would read one as it reads an object.
+    let is_object = answer.trim_ascii_start().first() == Some(&b'{');
+    let not_a_response = match is_object.then(|| serde_json::from_slice::<Answer>(answer)) {
+        Some(Ok(answer)) => return answer.into_response(method),
+        Some(Err(error)) => error.to_string(),
+        None => String::new(),
+    };
+    match serde_json::from_slice(answer).map_err(|error| error.to_string())? {
+        Shape::Response => Err(not_a_response),
         // Anything else that is JSON is the body itself; of a string, what it says.
         Shape::Text(text) => Ok(inferred(text.into_bytes())),
         Shape::Other => Ok(inferred(answer.to_vec())),

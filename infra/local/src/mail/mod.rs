@@ -12,19 +12,21 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use infra_model::{App, Grant};
 use uuid::Uuid;
 
 pub use inbox::{Inbox, Summary};
 pub(crate) use message::Detail;
 
-use crate::aws_request::{Callers, caller_among, callers, context, of_trace};
-use crate::faults::{Faults, MailMode};
-use crate::flows::{Flows, Step, StepKind, TraceContext, TraceId};
+use crate::aws_request::{Callers, caller_among, callers, context, of_trace, query_answer, query_error};
+use crate::faults::{Faults, SendMode};
+use crate::flows::{Flows, StepKind, TraceContext, TraceId, finish};
 use crate::names::{self, ACCOUNT, REGION};
 use crate::runtime::{Caller, Runtime};
 use form::{Invalid, Sending};
+
+const NAMESPACE: &str = "http://ses.amazonaws.com/doc/2010-12-01/";
 
 /// SES takes messages of up to 40 MB, which are Base64 within a form here.
 const REQUEST_BYTES: usize = 64 * 1024 * 1024;
@@ -91,22 +93,22 @@ impl Mail {
             return error(StatusCode::BAD_REQUEST, "InvalidParameterValue", &message);
         }
         // Only functions shall suffer.
-        let mode = if caller.is_some() { self.faults.mail() } else { MailMode::Ok };
+        let mode = if caller.is_some() { self.faults.mail() } else { SendMode::Ok };
         match mode {
-            MailMode::Refuse => {
+            SendMode::Refuse => {
                 finish(step, Some("refused on purpose"));
                 let message = "Email address is not verified.";
                 return error(StatusCode::BAD_REQUEST, "MessageRejected", message);
             }
-            MailMode::Throttle => {
+            SendMode::Throttle => {
                 finish(step, Some("throttled on purpose"));
                 return error(StatusCode::BAD_REQUEST, "Throttling", "Maximum sending rate exceeded.");
             }
-            MailMode::Timeout => {
+            SendMode::Timeout => {
                 finish(step, Some("not answered on purpose"));
                 return future::pending().await;
             }
-            MailMode::Ok | MailMode::AcceptThenTimeout => {}
+            SendMode::Ok | SendMode::AcceptThenTimeout => {}
         }
         let action = mail.action;
         if let Err(failed) = self.inbox.keep(mail).await {
@@ -116,7 +118,7 @@ impl Mail {
         if let Some(step) = &mut step {
             step.email(id.to_string());
         }
-        if mode == MailMode::AcceptThenTimeout {
+        if mode == SendMode::AcceptThenTimeout {
             finish(step, Some("accepted, but not answered on purpose"));
             return future::pending().await;
         }
@@ -141,49 +143,12 @@ impl Mail {
     }
 }
 
-fn finish(step: Option<Step>, failure: Option<&str>) {
-    match (step, failure) {
-        (Some(step), None) => step.ok(),
-        (Some(step), Some(reason)) => step.error(reason),
-        (None, _) => {}
-    }
-}
-
 fn accepted(action: &str, id: Uuid) -> Response {
-    let request_id = Uuid::new_v4();
-    xml(
-        StatusCode::OK,
-        format!(
-            "<{action}Response xmlns=\"http://ses.amazonaws.com/doc/2010-12-01/\">\
-             <{action}Result><MessageId>{id}</MessageId></{action}Result>\
-             <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
-             </{action}Response>"
-        ),
-    )
+    query_answer(NAMESPACE, action, &format!("<MessageId>{id}</MessageId>"))
 }
 
 fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let kind = if status.is_server_error() { "Receiver" } else { "Sender" };
-    let (message, request_id) = (escaped(message), Uuid::new_v4());
-    xml(
-        status,
-        format!(
-            "<ErrorResponse xmlns=\"http://ses.amazonaws.com/doc/2010-12-01/\">\
-             <Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error>\
-             <RequestId>{request_id}</RequestId></ErrorResponse>"
-        ),
-    )
-}
-
-fn xml(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    response
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    query_error(NAMESPACE, status, code, message)
 }
 
 #[cfg(test)]

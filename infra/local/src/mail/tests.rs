@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::events::Events;
 use crate::faults::{FaultSettings, Settings};
-use crate::flows::Status;
+use crate::flows::{Status, Step};
 use crate::journal::Journal;
 use crate::test_world::{FUNCTION_KEY, a_function, credentials, serve};
 
@@ -51,7 +51,7 @@ async fn world_of(function: &str) -> World {
 }
 
 impl World {
-    fn set(&self, mail: MailMode) {
+    fn set(&self, mail: SendMode) {
         let faults = FaultSettings { mail, ..FaultSettings::default() };
         self.faults.set(Settings { faults, visibility_timeout_ms: None }).unwrap();
     }
@@ -130,10 +130,10 @@ async fn a_function_without_the_grant_may_not_send() {
 async fn the_modes_refuse_throttle_or_stay_silent() {
     let world = world_of("email").await;
     for (mode, code, kept) in [
-        (MailMode::Refuse, "MessageRejected", 0),
-        (MailMode::Throttle, "Throttling", 0),
-        (MailMode::Timeout, "", 0),
-        (MailMode::AcceptThenTimeout, "", 1),
+        (SendMode::Refuse, "MessageRejected", 0),
+        (SendMode::Throttle, "Throttling", 0),
+        (SendMode::Timeout, "", 0),
+        (SendMode::AcceptThenTimeout, "", 1),
     ] {
         world.set(mode);
         assert_eq!(world.send(&world.function).await, Err(code.to_owned()), "{mode:?}");

@@ -5,14 +5,14 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Request, State};
+use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use axum::{Json, Router};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -70,8 +70,9 @@ impl Api {
         });
         // Calls wait for the instance one by one; the process makes one at a time anyway.
         let (sender, calls) = mpsc::channel(4);
-        let router = router(Process { calls: sender, payload_bytes });
-        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        // Four paths need no router.
+        let service = serve.with_state(Process { calls: sender, payload_bytes });
+        let server = tokio::spawn(async move { axum::serve(listener, service.into_make_service()).await });
         Ok(Self { address, calls, server: server.abort_handle() })
     }
 }
@@ -88,39 +89,32 @@ struct Process {
     payload_bytes: usize,
 }
 
-fn router(process: Process) -> Router {
-    Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
-        .route("/2018-06-01/runtime/invocation/{request_id}/error", post(error))
-        .route("/2018-06-01/runtime/init/error", post(init_error))
-        .with_state(process)
-}
-
-async fn next(State(process): State<Process>) -> Response {
-    let (deliver, delivery) = oneshot::channel();
-    if process.calls.send(Call::Next(deliver)).await.is_err() {
-        return stopping();
+async fn serve(State(process): State<Process>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
+    match (&parts.method, path, path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))) {
+        (&Method::GET, "invocation/next", _) => process.next().await,
+        (&Method::POST, _, Some((id, "response"))) => {
+            process.reply(id.to_owned(), body, Call::Response).await
+        }
+        (&Method::POST, _, Some((id, "error"))) => process.reply(id.to_owned(), body, Call::Error).await,
+        (&Method::POST, "init/error", _) => process.reply(String::new(), body, Call::InitError).await,
+        _ => refused(StatusCode::NOT_FOUND, "There is nothing at this path", "NotFound"),
     }
-    match delivery.await {
-        Ok(delivery) => delivery.into_response(),
-        Err(_) => stopping(),
-    }
-}
-
-async fn response(State(process): State<Process>, Path(request_id): Path<String>, body: Body) -> Response {
-    process.reply(request_id, body, Call::Response).await
-}
-
-async fn error(State(process): State<Process>, Path(request_id): Path<String>, body: Body) -> Response {
-    process.reply(request_id, body, Call::Error).await
-}
-
-async fn init_error(State(process): State<Process>, body: Body) -> Response {
-    process.reply(String::new(), body, Call::InitError).await
 }
 
 impl Process {
+    async fn next(&self) -> Response {
+        let (deliver, delivery) = oneshot::channel();
+        if self.calls.send(Call::Next(deliver)).await.is_err() {
+            return stopping();
+        }
+        match delivery.await {
+            Ok(delivery) => delivery.into_response(),
+            Err(_) => stopping(),
+        }
+    }
+
     async fn reply(&self, request_id: String, body: Body, call: fn(Reply) -> Call) -> Response {
         let payload = to_bytes(body, self.payload_bytes).await.ok();
         let fits = payload.is_some();

@@ -32,10 +32,14 @@ pub struct Endpoints {
     pub dynamodb: String,
     /// SES.
     pub ses: String,
+    /// SNS.
+    pub sns: String,
     /// EventBridge.
     pub eventbridge: String,
     /// SSM Parameter Store.
     pub ssm: String,
+    /// The payment provider; none if the real one is used.
+    pub stripe: Option<String>,
 }
 
 impl Environment {
@@ -71,9 +75,13 @@ impl Environment {
             ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_SES", endpoints.ses.clone()),
+            ("AWS_ENDPOINT_URL_SNS", endpoints.sns.clone()),
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", endpoints.eventbridge.clone()),
             ("AWS_ENDPOINT_URL_SSM", endpoints.ssm.clone()),
         ];
+        // Nothing else tells the payment provider who calls.
+        let base = |stripe: &String| format!("{stripe}/{ACCESS_KEY_PREFIX}{instance}/");
+        environment.extend(endpoints.stripe.as_ref().map(|stripe| ("STRIPE_API_BASE", base(stripe))));
         environment.extend(function.environment.iter().map(|(name, value)| (*name, self.value(*value))));
         environment
     }
@@ -128,6 +136,8 @@ mod tests {
                 ses: "http://127.0.0.1:2".to_owned(),
                 eventbridge: "http://127.0.0.1:3".to_owned(),
                 ssm: "http://127.0.0.1:4".to_owned(),
+                stripe: Some("http://127.0.0.1:6".to_owned()),
+                sns: "http://127.0.0.1:5".to_owned(),
             },
         };
         let email = infra_model::APP.function("email").unwrap();
@@ -142,6 +152,7 @@ mod tests {
         assert_eq!(get("MAIL_FROM"), Some("Billion <hello@billion.example>"));
         assert_eq!(get("AWS_ACCESS_KEY_ID"), Some("ASIAABCDEFGHIJKLMNOP"));
         assert_eq!(get("AWS_LAMBDA_RUNTIME_API"), Some("127.0.0.1:9"));
+        assert_eq!(get("STRIPE_API_BASE"), Some("http://127.0.0.1:6/ASIAABCDEFGHIJKLMNOP/"));
         assert_eq!(get("SIGNING_KEYS_PARAMETER"), None);
         assert_eq!(get("HOME"), None);
     }

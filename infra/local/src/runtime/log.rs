@@ -1,7 +1,7 @@
 //! What the functions write, by request.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -44,19 +44,41 @@ pub(super) struct Log {
 
 #[derive(Debug, Default)]
 struct Kept {
-    lines: VecDeque<LogLine>,
+    lines: VecDeque<KeptLine>,
     bytes: usize,
+}
+
+/// As [`LogLine`], whose texts are made when somebody reads it.
+#[derive(Debug)]
+struct KeptLine {
+    at: Timestamp,
+    request_id: Option<String>,
+    instance: Arc<str>,
+    stream: LogStream,
+    line: String,
+}
+
+impl KeptLine {
+    fn report(&self) -> LogLine {
+        LogLine {
+            at: format!("{:.3}", self.at),
+            request_id: self.request_id.clone(),
+            instance: self.instance.to_string(),
+            stream: self.stream,
+            line: self.line.clone(),
+        }
+    }
 }
 
 impl Log {
     pub(super) fn add(&self, instance: &str, request_id: Option<&str>, (stream, line): (LogStream, String)) {
-        let at = format!("{:.3}", Timestamp::now());
+        let at = Timestamp::now();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += line.len();
-        kept.lines.push_back(LogLine {
+        kept.lines.push_back(KeptLine {
             at,
             request_id: request_id.map(str::to_owned),
-            instance: instance.to_owned(),
+            instance: instance.into(),
             stream,
             line,
         });
@@ -74,7 +96,7 @@ impl Log {
             .iter()
             .rev()
             .filter(|line| request_id.is_none_or(|wanted| line.request_id.as_deref() == Some(wanted)));
-        let mut newest: Vec<_> = wanted.take(limit).cloned().collect();
+        let mut newest: Vec<_> = wanted.take(limit).map(KeptLine::report).collect();
         newest.reverse();
         newest
     }

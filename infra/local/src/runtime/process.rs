@@ -1,7 +1,9 @@
 //! One process of a function: how it is started, stopped, continued and watched.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -15,6 +17,9 @@ use super::log::LogStream;
 /// A longer line is cut, as CloudWatch does.
 const LONGEST_LINE_BYTES: usize = 256 * 1024;
 
+/// What the system says of a process is about 1,400 bytes long.
+const STATUS_BYTES: usize = 4_096;
+
 /// What a process needs to start.
 pub(super) struct Launch<'a> {
     pub(super) binary: &'a Path,
@@ -26,6 +31,8 @@ pub(super) struct Launch<'a> {
 /// A running process. It is killed when this is dropped.
 pub(super) struct Process {
     pid: Pid,
+    /// `/proc/<pid>/status`, where there is such a thing.
+    status: Option<File>,
     pub(super) end: End,
     pub(super) output: Output,
 }
@@ -57,7 +64,8 @@ impl Process {
             return Err(io::Error::other("the process ended as it started"));
         };
         let output = Output { stdout: Lines::new(stdout), stderr: Lines::new(stderr) };
-        Ok(Self { pid, end: End(child), output })
+        let status = File::open(format!("/proc/{}/status", pid.as_raw_nonzero())).ok();
+        Ok(Self { pid, status, end: End(child), output })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -85,13 +93,17 @@ impl Process {
     /// It is watched rather than limited by `setrlimit`: a limit on the address space would count
     /// the mapped binary, and Lambda ends a function by what is resident.
     pub(super) fn memory(&self) -> Option<Memory> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        // It is asked for with every answer that a caller waits for: one call of the system, and no more is read of
+        // it than must be.
+        let mut status = [0; STATUS_BYTES];
+        let length = self.status.as_ref()?.read_at(&mut status, 0).ok()?;
+        let status = str::from_utf8(&status[..length]).ok()?;
         let mib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            let kib: u32 = line.trim_start_matches(':').trim().strip_suffix(" kB")?.parse().ok()?;
+            let kib = status[status.find(name)? + name.len()..].trim_start();
+            let kib: u32 = kib[..kib.find(' ')?].parse().ok()?;
             Some(kib.div_ceil(1_024))
         };
-        Some(Memory { now_mib: mib("VmRSS")?, peak_mib: mib("VmHWM")? })
+        Some(Memory { now_mib: mib("\nVmRSS:")?, peak_mib: mib("\nVmHWM:")? })
     }
 }
 

@@ -1,36 +1,37 @@
-//! SSM Parameter Store, as `aws-sdk-ssm` calls it: the signing keys, made on the first start and
-//! kept in the data directory.
+//! SSM Parameter Store, as `aws-sdk-ssm` calls it: secrets that are made on the first start and
+//! kept in the data directory, and what other parts of the platform bring.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+mod kept;
+mod keys;
+
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use infra_model::{App, Grant};
-use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use kept::kept;
+
 use crate::aws_request::{self, json_error, json_response};
 use crate::names::{ACCOUNT, REGION, role_session_arn};
 use crate::runtime::{Caller, Runtime, parameter_name};
+use keys::SigningKeys;
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
-/// PKCS #8 of an Ed25519 key, up to the 32 bytes of the key itself (RFC 8410).
-const ED25519_PKCS8_PREFIX: [u8; 16] =
-    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+/// Keys of 256 bits, as Base64, that nobody but the functions needs to know.
+const RANDOM_KEYS: &[&str] = &["sms/code-key", "unsubscribe/key"];
 
 /// The app's parameters.
 #[derive(Debug, Clone)]
@@ -59,11 +60,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A key file holds nothing.
+    #[error("{} is empty; delete it to get a new secret", .0.display())]
+    Empty(PathBuf),
     /// A key file holds something else.
     #[error("{} holds no signing keys; delete it to get new ones (everyone is signed out then)", .0.display())]
     NotKeys(PathBuf),
     /// No key could be made.
-    #[error("no signing key could be made: {0}")]
+    #[error("no key could be made: {0}")]
     Key(String),
     /// The model asks for a parameter that nobody here provides.
     #[error("nothing on this laptop provides the parameter \"{0}\"")]
@@ -71,20 +75,32 @@ pub enum Error {
 }
 
 impl Parameters {
-    /// Reads the parameters from the data directory, and makes those that are missing.
+    /// The app's parameters: those that other parts `brought`, by the model's names, and the keys from the data
+    /// directory, of which those that are missing are made.
     ///
     /// # Errors
-    /// If a file cannot be read or written, or holds something else.
-    pub fn open(app: &'static App, data_dir: &Path) -> Result<Self, Error> {
-        let path = data_dir.join("keys").join("signing-keys.json");
-        let (keys, modified) = SigningKeys::load_or_make(&path)?;
+    /// If a file cannot be read or written, or holds something else; if nobody provides a parameter.
+    pub fn open(
+        app: &'static App,
+        data_dir: &Path,
+        brought: &[(&'static str, String)],
+    ) -> Result<Self, Error> {
+        let path = data_dir.join(kept::FOLDER).join("signing-keys.json");
+        let (keys, keys_modified) = SigningKeys::load_or_make(&path)?;
+        let started = Timestamp::now().as_second() as f64;
         let values = app.parameters.iter().map(|parameter| {
-            let value = match parameter.name {
-                "auth/signing-keys" => keys.to_json(),
-                "auth/public-keys" => keys.public().to_json(),
-                name => return Err(Error::Unknown(name)),
-            };
             let (name, secret) = (parameter.name, parameter.secret);
+            let (value, modified) = match brought.iter().find(|(brought, _)| *brought == name) {
+                Some((_, value)) => (value.clone(), started),
+                None => match name {
+                    "auth/signing-keys" => (keys.to_json(), keys_modified),
+                    "auth/public-keys" => (keys.public().to_json(), keys_modified),
+                    name if RANDOM_KEYS.contains(&name) => {
+                        (kept(data_dir, name, |random| STANDARD.encode(random))?, started)
+                    }
+                    name => return Err(Error::Unknown(name)),
+                },
+            };
             Ok(Parameter { name, secret, value, modified })
         });
         Ok(Self { app, values: values.collect::<Result<_, _>>()? })
@@ -236,110 +252,37 @@ impl Refusal {
     }
 }
 
-/// A JSON Web Key Set of Ed25519 keys.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct SigningKeys {
-    keys: Vec<SigningKey>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct SigningKey {
-    kty: String,
-    crv: String,
-    alg: String,
-    r#use: String,
-    kid: String,
-    x: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    d: Option<String>,
-}
-
-impl SigningKeys {
-    fn load_or_make(path: &Path) -> Result<(Self, f64), Error> {
-        let file = |source| Error::File { path: path.to_owned(), source };
-        match fs::read(path) {
-            Ok(json) => {
-                let keys: Self =
-                    serde_json::from_slice(&json).map_err(|_| Error::NotKeys(path.to_owned()))?;
-                if keys.keys.is_empty() || keys.keys.iter().any(|key| key.d.is_none()) {
-                    return Err(Error::NotKeys(path.to_owned()));
-                }
-                Ok((keys, modified(path).map_err(file)?))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let keys = Self { keys: vec![SigningKey::make()?] };
-                keep_secret(path, keys.to_json().as_bytes()).map_err(file)?;
-                Ok((keys, modified(path).map_err(file)?))
-            }
-            Err(error) => Err(file(error)),
-        }
-    }
-
-    fn public(&self) -> Self {
-        let keys = self.keys.iter().map(|key| SigningKey { d: None, ..key.clone() });
-        Self { keys: keys.collect() }
-    }
-
-    fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("keys are text only")
-    }
-}
-
-impl SigningKey {
-    fn make() -> Result<Self, Error> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| Error::Key(error.to_string()))?;
-        let pkcs8 = [&ED25519_PKCS8_PREFIX[..], &seed[..]].concat();
-        let key = |error: jsonwebtoken::errors::Error| Error::Key(error.to_string());
-        let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_der(&pkcs8), Algorithm::EdDSA).map_err(key)?;
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(key)?;
-        let jwk = serde_json::to_value(&jwk).map_err(|error| Error::Key(error.to_string()))?;
-        let x = jwk["x"].as_str().ok_or_else(|| Error::Key("it has no public half".to_owned()))?;
-        Ok(Self {
-            kty: "OKP".to_owned(),
-            crv: "Ed25519".to_owned(),
-            alg: "EdDSA".to_owned(),
-            r#use: "sig".to_owned(),
-            kid,
-            x: x.to_owned(),
-            d: Some(URL_SAFE_NO_PAD.encode(seed)),
-        })
-    }
-}
-
-/// Written whole or not at all, and readable by its owner alone.
-fn keep_secret(path: &Path, contents: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let unfinished = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)
-}
-
-/// Seconds since 1970.
-fn modified(path: &Path) -> io::Result<f64> {
-    let modified = fs::metadata(path)?.modified()?;
-    Ok(modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64().floor())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use infra_model::APP;
-    use jsonwebtoken::{DecodingKey, Header, Validation};
+    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
+    use super::keys::ED25519_PKCS8_PREFIX;
     use super::*;
+
+    const WITH_OTHERS: App = App {
+        parameters: &[
+            infra_model::Parameter { name: "sms/code-key", secret: true, purpose: "" },
+            infra_model::Parameter { name: "billing/stripe-secret-key", secret: true, purpose: "" },
+        ],
+        ..APP
+    };
+
+    fn open(directory: &Path) -> Result<Parameters, Error> {
+        let brought = APP.parameters.iter().filter(|it| it.name.starts_with("billing/"));
+        let brought: Vec<_> = brought.map(|it| (it.name, "brought".to_owned())).collect();
+        Parameters::open(&APP, directory, &brought)
+    }
 
     #[test]
     fn keys_are_made_once_kept_secret_and_sign() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Parameters::open(&APP, directory.path()).unwrap();
-        let again = Parameters::open(&APP, directory.path()).unwrap();
+        let first = open(directory.path()).unwrap();
+        let again = open(directory.path()).unwrap();
         assert_eq!(first.values[0].value, again.values[0].value);
         let mode =
             |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o777;
@@ -368,14 +311,43 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("keys")).unwrap();
         fs::write(directory.path().join("keys/signing-keys.json"), "{\"keys\":[]}").unwrap();
-        let error = Parameters::open(&APP, directory.path()).unwrap_err();
+        let error = open(directory.path()).unwrap_err();
         assert!(matches!(error, Error::NotKeys(_)), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_kept_from_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = kept(directory.path(), "sms/code-key", |random| STANDARD.encode(random)).unwrap();
+        let again = kept(directory.path(), "sms/code-key", |_| unreachable!("it is made once")).unwrap();
+        assert_eq!(first, again);
+        assert_eq!(STANDARD.decode(&first).unwrap().len(), 32);
+        let other = kept(directory.path(), "unsubscribe/key", |random| STANDARD.encode(random)).unwrap();
+        assert_ne!(first, other);
+        let path = directory.path().join("keys/sms-code-key");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "").unwrap();
+        let error = kept(directory.path(), "sms/code-key", |_| String::new()).unwrap_err();
+        assert!(matches!(error, Error::Empty(_)), "{error}");
+    }
+
+    #[test]
+    fn a_parameter_is_brought_or_made_or_a_clear_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = Parameters::open(&WITH_OTHERS, directory.path(), &[]).unwrap_err();
+        assert!(matches!(error, Error::Unknown("billing/stripe-secret-key")), "{error}");
+        let brought = [("billing/stripe-secret-key", "sk_test_1".to_owned())];
+        let parameters = Parameters::open(&WITH_OTHERS, directory.path(), &brought).unwrap();
+        let made = STANDARD.decode(&parameters.values[0].value).unwrap();
+        assert_eq!((made.len(), parameters.values[1].value.as_str()), (32, "sk_test_1"));
+        let again = Parameters::open(&WITH_OTHERS, directory.path(), &brought).unwrap();
+        assert_eq!(parameters.values[0].value, again.values[0].value);
     }
 
     #[test]
     fn functions_read_what_they_are_granted() {
         let directory = tempfile::tempdir().unwrap();
-        let parameters = Parameters::open(&APP, directory.path()).unwrap();
+        let parameters = open(directory.path()).unwrap();
         let as_function = |function: &str, name: &str, decrypted: bool| {
             let caller = Caller {
                 function: APP.function(function).unwrap(),

@@ -1,0 +1,3 @@
+import "./account.js";
+import "./phone.js";
+import "./preferences.js";

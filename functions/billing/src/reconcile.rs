@@ -1,0 +1,131 @@
+//! Walks through all of the ledger and mends what was missed.
+//!
+//! It compares, and reads afresh only what differs. A run does as much as its time allows and notes how far it
+//! came; the next goes on from there.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::de::IgnoredAny;
+use shared::error::Error;
+use shared::id::WorkspaceId;
+use shared::log::causes;
+use shared::subscription::{Customer, Subscription};
+use shared::trace::{self, TraceContext};
+use tokio::time::Instant;
+
+use crate::stripe::LedgerSubscription;
+use crate::sync::{Reason, Sync};
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Subscriptions of the ledger that were looked at.
+    pub seen: usize,
+    /// Customers that differed and were brought up to date.
+    pub mended: usize,
+    /// Customers that differed and could not be: the next walk tries again.
+    pub failed: usize,
+    /// Whether it came to the end of the ledger.
+    pub complete: bool,
+}
+
+/// Whose cursor it is.
+const FUNCTION: &str = "billing-reconcile";
+
+/// How much of an invocation's time is kept: what a page takes, with all that may differ on it.
+const TIME_FOR_A_PAGE: Duration = Duration::from_secs(45);
+
+/// Runs at each invocation, for ever.
+///
+/// # Errors
+///
+/// If the Lambda runtime cannot be reached.
+pub async fn run_reconcile(sync: Sync) -> Result<(), lambda_runtime::Error> {
+    let sync = &sync;
+    lambda_runtime::run(service_fn(|invocation: LambdaEvent<IgnoredAny>| async move {
+        let left = invocation.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let deadline = Instant::now() + left.saturating_sub(TIME_FOR_A_PAGE);
+        let trace = invocation.context.xray_trace_id.as_deref().and_then(TraceContext::from_xray);
+        let work = Box::pin(sync.reconcile(deadline));
+        let walk = match trace {
+            Some(trace) => trace::scope(trace, work).await,
+            None => work.await,
+        };
+        match walk {
+            Ok(Walk { seen, mended, failed, complete }) => {
+                tracing::info!(seen, mended, failed, complete, "The ledger was walked through");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(reason = causes(&error), "The ledger could not be walked through");
+                Err(lambda_runtime::Error::from("the ledger could not be walked through"))
+            }
+        }
+    }))
+    .await
+}
+
+impl Sync {
+    /// Goes on walking until the deadline; a page that is begun is done.
+    ///
+    /// # Errors
+    ///
+    /// If the provider or the table does not answer.
+    pub async fn reconcile(&self, deadline: Instant) -> Result<Walk, Error> {
+        let mut walk = Walk::default();
+        let mut after = self.store.cursor(FUNCTION).await?;
+        while !walk.complete {
+            let page = self.stripe.all_subscriptions(after.as_deref()).await?;
+            walk.seen += page.subscriptions.len();
+            for customer in self.differing(&page.subscriptions).await? {
+                match self.customer(&customer, Reason::default()).await {
+                    Ok(()) => walk.mended += 1,
+                    Err(error) => {
+                        walk.failed += 1;
+                        let customer = &customer.id;
+                        tracing::error!(
+                            customer,
+                            reason = causes(&error),
+                            "A customer was not brought up to date"
+                        );
+                    }
+                }
+            }
+            after = page.next;
+            walk.complete = after.is_none();
+            self.store.save_cursor(FUNCTION, after.as_deref()).await?;
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        Ok(walk)
+    }
+
+    /// The customers of whom the ledger says something else than is known.
+    async fn differing(&self, page: &[LedgerSubscription]) -> Result<Vec<Customer>, Error> {
+        let ids: HashSet<&str> = page.iter().map(|it| it.customer_id.as_str()).collect();
+        let customers = self.store.customers_by_id(ids).await?;
+        let workspaces = customers.iter().map(|customer| customer.workspace_id);
+        let known = self.store.subscriptions(workspaces).await?;
+        let differs = |customer: &Customer| {
+            let mut of_customer = page.iter().filter(|it| it.customer_id == customer.id);
+            of_customer.any(|it| differs(&it.subscription, &known, customer.workspace_id))
+        };
+        Ok(customers.into_iter().filter(differs).collect())
+    }
+}
+
+fn differs(
+    ledger: &Subscription,
+    known: &HashMap<WorkspaceId, Subscription>,
+    workspace: WorkspaceId,
+) -> bool {
+    match known.get(&workspace) {
+        None => true,
+        Some(known) if known.id == ledger.id => !known.same_in_ledger(ledger),
+        // Another one counts. If what is known of that is old, it differs itself.
+        Some(known) => ledger.precedence() > known.precedence(),
+    }
+}
