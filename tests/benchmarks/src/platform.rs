@@ -94,8 +94,11 @@ impl Platform {
         }
     }
 
-    /// The environment that it gives to the instances of a function, one of which must run.
+    /// The environment that it gives to the instances of a function. One is started by an event of no kind, whatever
+    /// the function makes of that.
     pub(crate) fn environment_of(&self, function: &str) -> Result<Vec<(String, String)>> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        self.connect()?.send("POST", &path, &[("content-type", "application/json")], b"{}")?.expect(200)?;
         let pid = self.console_until("/_local/functions", |functions| {
             let functions = functions["functions"].as_array()?;
             let function = functions.iter().find(|known| known["name"] == function)?;

@@ -147,8 +147,8 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
         if let Some(key) = &key {
             if let Some((request, answer)) = ledger.answered.get(key) {
                 let same = *request == format!("{path}?{body}");
-                let differs = (400, error("idempotency_error"));
-                return respond(if same { answer.clone() } else { differs });
+                let answer = if same { answer.clone() } else { (400, error("idempotency_error")) };
+                return faulty(fault, answer);
             }
             if !ledger.at_work.insert(key.clone()) {
                 return respond((409, error("idempotency_key_in_use")));
@@ -162,14 +162,15 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
     }
     let (answer, hold) = {
         let mut ledger = provider.ledger();
-        let done = fault != Some(Fault::Refuse);
-        let answer =
-            if done { ledger.answer(&parts.method, &path, &query, &body) } else { (500, error("api_error")) };
+        if let Some(key) = &key {
+            ledger.at_work.remove(key);
+        }
+        if fault == Some(Fault::Refuse) {
+            return faulty(fault, (500, error("api_error")));
+        }
+        let answer = ledger.answer(&parts.method, &path, &query, &body);
         if let Some(key) = key {
-            ledger.at_work.remove(&key);
-            if done {
-                ledger.answered.insert(key, (format!("{path}?{body}"), answer.clone()));
-            }
+            ledger.answered.insert(key, (format!("{path}?{body}"), answer.clone()));
         }
         let is_held = path == "/v1/subscriptions" && query.contains("customer=");
         (answer, if is_held { ledger.hold.take() } else { None })
@@ -178,14 +179,19 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
         _ = made.send(());
         let_go.notified().await;
     }
+    faulty(fault, answer)
+}
+
+/// What the client gets of an answer.
+fn faulty(fault: Option<Fault>, answer: Answer) -> Response {
     match fault {
-        Some(Fault::AcceptThenFail) => respond((500, error("api_error"))),
+        Some(Fault::AcceptThenFail | Fault::Refuse) => respond((500, error("api_error"))),
         // A body that is shorter than it says.
         Some(Fault::AcceptThenBreak) => {
             let broken = futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("broken"))]);
             Response::new(Body::from_stream(broken))
         }
-        Some(Fault::Refuse) | None => respond(answer),
+        None => respond(answer),
     }
 }
 

@@ -236,5 +236,5 @@ function factsOf(step) {
 const callFact = (step) => ({
   id: step.id,
   term: `+${duration(step.started_ms)}`,
-  text: [step.detail, duration(step.duration_ms)].filter(Boolean).join(" · "),
+  text: [step.kind === "table" ? null : title(step), step.detail, duration(step.duration_ms)].filter(Boolean).join(" · "),
 });

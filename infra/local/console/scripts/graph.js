@@ -5,7 +5,7 @@
  * @import { Flow, Step } from "./platform.js"
  * @import { Branch } from "./steps.js"
  *
- * @typedef {object} Node Several steps if they are table calls that led to nothing further.
+ * @typedef {object} Node Several steps if all went the same way: many calls, or many webhooks of one payment.
  * @property {[Step, ...Step[]]} steps
  * @property {Node[]} children
  *
@@ -134,7 +134,8 @@ function createEdge() {
 /** @param {HTMLElement} row @param {Node} node @param {Flow} flow @param {number} now */
 function drawNode(row, node, flow, now) {
   const [first] = node.steps;
-  const together = node.steps.reduce((sum, step) => sum + lasted(step, now), 0);
+  const times = node.steps.map((step) => lasted(step, now));
+  const together = isCall(first) ? times.reduce((sum, time) => sum + time, 0) : Math.max(...times);
   setAttribute(row, "data-step", first.id);
   setAttribute(row, "data-kind", first.kind);
   setAttribute(row, "data-status", first.status);
@@ -150,15 +151,28 @@ function drawNode(row, node, flow, now) {
   });
 }
 
-/** `3 calls · GetItem, Query`. @param {Step[]} steps */
+/** `3 calls · GetItem, Query`, `and 6 more`, `7 times`. @param {[Step, ...Step[]]} steps */
 function foldedNote(steps) {
-  const operations = new Set(steps.map((step) => (step.detail ?? "").split(" ")[0]).filter(Boolean));
-  return [`${steps.length} calls`, [...operations].join(", ")].filter(Boolean).join(" · ");
+  const [first] = steps;
+  if (isCall(first)) {
+    const operations = new Set(steps.map(operation).filter(Boolean));
+    return [`${steps.length} calls`, [...operations].join(", ")].filter(Boolean).join(" · ");
+  }
+  const names = new Set(steps.map(title));
+  return names.size > 1 ? `and ${steps.length - 1} more` : `${steps.length} times`;
 }
+
+/** What was asked: of the table, how; of the provider, for what. @param {Step} step */
+const operation = ({ kind, detail }) => (kind === "table" ? (detail ?? "").split(" ")[0] : detail);
+
+/** Whether a function asked somebody. What the provider tells, it tells by webhook. @param {Step} step */
+const isCall = ({ kind, detail }) => kind === "table" || (kind === "payment" && detail !== WEBHOOK);
+
+const WEBHOOK = "webhook";
 
 /** @param {Branch[]} roots @param {number} available pixels @returns {Layout} */
 export function arrange(roots, available) {
-  const forest = roots.map(fold);
+  const forest = folded(roots);
   const room = Math.max(available - 2 * PADDING, NODE.least);
   const fit = Math.max(2, Math.floor((room + GAP.column) / (NODE.least + GAP.column)));
   const depth = Math.max(1, ...forest.map(depthOf));
@@ -199,13 +213,13 @@ export function arrange(roots, available) {
         return;
       }
       node.children.forEach((child, index) => {
-        if (index > 0) row += 1;
+        if (index > 0 && nodes.length < MOST_NODES) row += 1;
         place(child, column + 1, placed);
       });
     };
 
     band.forEach(({ node, from }, index) => {
-      if (index > 0) row += 1;
+      if (index > 0 && nodes.length < MOST_NODES) row += 1;
       place(node, 0, from);
     });
     top += (row + 1) * (NODE.height + GAP.row) - GAP.row + GAP.band;
@@ -217,26 +231,36 @@ export function arrange(roots, available) {
 }
 
 /**
- * Table calls of one step that went well and led to nothing become one node: they are many, and the
- * lanes show each.
- * @param {Branch} branch
- * @returns {Node}
+ * Siblings that went the same way become one node, all the way down: a function asks the table many times, and a
+ * payment is told by many webhooks. The lanes show each.
+ * @param {Branch[]} siblings
+ * @returns {Node[]}
  */
-function fold(branch) {
-  /** @type {Node[]} */
-  const children = [];
-  /** @type {Node | null} */
-  let calls = null;
-  for (const child of branch.children) {
-    const folds = child.step.kind === "table" && child.step.status === "ok" && child.children.length === 0;
-    if (folds && calls) calls.steps.push(child.step);
-    else {
-      const node = fold(child);
-      if (folds) calls = node;
-      children.push(node);
-    }
+function folded(siblings) {
+  /** @type {Map<string, [Branch, ...Branch[]]>} */
+  const groups = new Map();
+  for (const branch of siblings) {
+    const way = wayOf(branch);
+    const group = groups.get(way);
+    if (group) group.push(branch);
+    else groups.set(way, [branch]);
   }
-  return { steps: [branch.step], children };
+  return [...groups.values()].map(([first, ...rest]) => ({
+    steps: [first.step, ...rest.map(({ step }) => step)],
+    children: folded([first, ...rest].flatMap(({ children }) => children)),
+  }));
+}
+
+/**
+ * The same for branches that went the same way. One with a failure, or that is not done, is like no other.
+ * @param {Branch} branch
+ * @returns {string}
+ */
+function wayOf({ step, children }) {
+  if (step.status !== "ok") return step.id;
+  const below = [...new Set(children.map(wayOf))].sort().join(" ");
+  const name = step.kind === "payment" && step.detail === WEBHOOK ? WEBHOOK : step.name;
+  return `(${step.kind} ${name} ${step.event ?? ""} ${below})`;
 }
 
 /** @param {Node} node @returns {number} */

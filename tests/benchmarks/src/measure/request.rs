@@ -39,7 +39,7 @@ pub(crate) fn measure(
             .to_json()
     };
     let (health, me) = (get("/api/health"), get("/api/me"));
-    let mut api = Instance::start(&functions.api)?;
+    let mut api = Instance::start(functions.own("api"))?;
     let cookie = cookies.join("; ");
 
     let [mut own, mut through, mut added, mut who] = <[Samples; 4]>::default();

@@ -33,9 +33,18 @@ pub(crate) fn measure(platform: &Platform, account: &Account, section: &mut Sect
 
     let name = json!({ "name": "Ada" });
     let email = json!({ "email": account.email });
+    let price = json!({ "price": "price_pro_month" });
+    let number = json!({ "number": "+1 202 555 0142" });
     for (method, path, body, status) in [
         ("PATCH", "/api/me", Some(&name), 200),
         ("GET", "/api/me/activity", None, 200),
+        ("GET", "/api/me/preferences", None, 200),
+        ("GET", "/api/billing/plans", None, 200),
+        ("GET", "/api/billing/subscription", None, 200),
+        ("GET", "/api/billing/invoices", None, 200),
+        ("POST", "/api/billing/checkout", Some(&price), 201),
+        ("GET", "/api/sms/phone", None, 200),
+        ("PUT", "/api/sms/phone", Some(&number), 202),
         ("GET", "/api/auth/sessions", None, 200),
         ("POST", "/api/auth/sign-in", Some(&credentials), 200),
         ("POST", "/api/auth/refresh", None, 204),
@@ -58,7 +67,9 @@ impl Probe<'_> {
         self.traces += 1;
         let trace = format!("b111105{:025x}", self.traces);
         let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
-        let headers = [("traceparent", traceparent.as_str()), ("cookie", &self.cookies)];
+        // No two of them are one intent.
+        let headers =
+            [("traceparent", traceparent.as_str()), ("cookie", &self.cookies), ("idempotency-key", &trace)];
         let Self { platform, connection, .. } = self;
         let response = match (method, body) {
             ("POST", _) => post(platform, connection, path, &headers, body)?,

@@ -91,7 +91,7 @@ pub(crate) fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let mut requests = SignIns::new(platform, account);
-    let mut auth = Instance::start(&functions.auth)?;
+    let mut auth = Instance::start(functions.own("auth"))?;
     let mut node = Instance::start(&functions.node)?;
     let mut pure_hash = PureHash::start(&workspace.binary("hash"))?;
     for _ in 0..WARM_UP {
