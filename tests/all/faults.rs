@@ -1,4 +1,4 @@
-//! What holds when things go wrong: N1, N2, N3, N6, and how often a mail is sent when its provider fails.
+//! What holds when things go wrong: N1 to N6, for sign-ups, purchases, mails and texts.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 use tests::person::{PASSWORD, VERIFICATION};
+use tests::wait::until_within;
 use tests::{Client, Person, Platform, until};
 
+use crate::billing::{count, pay, payments, price, subscription};
 use crate::ledger::{Ledger, subjects};
+use crate::texts::{add_phone, texts};
 
 /// Long enough for a claim to run out twice and its message to come back.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -354,4 +357,267 @@ async fn n4_a_mail_whose_fate_is_unknown_is_sent_at_most_once_more() {
         // The newest link works, whichever arrived first.
         ada.verify(&platform).await;
     }
+}
+
+/// Asks for a checkout as a page does: again under the same key while there is no answer, and anew when
+/// that key is taken by a request that nobody knows the end of.
+async fn buy(person: &Person, price: &str, click: &str) -> String {
+    let deadline = Instant::now() + RECOVERY;
+    for place in 0.. {
+        let key = format!("{click}-{place}");
+        loop {
+            assert!(Instant::now() < deadline, "{} cannot buy", person.email);
+            let request = person.client.post("/api/billing/checkout").header("idempotency-key", &key);
+            let Some(answer) = request.json(json!({ "price": price })).try_send().await else { continue };
+            match answer.code() {
+                201 => return answer.json()["url"].as_str().expect("a place").to_owned(),
+                409 => break,
+                500.. => {}
+                other => panic!("{other}: {answer}"),
+            }
+        }
+    }
+    unreachable!("keys do not run out")
+}
+
+/// B4, N5: the books of the provider against what the app knows and has told of a buyer.
+async fn audit_buyer(platform: &Platform, ledger: &Ledger, person: &Person, price: &str) {
+    let books = payments(platform).await;
+    let of = |list: &str, by: &str, is: &Value| -> Vec<Value> {
+        let list = books[list].as_array().expect("a list").iter();
+        list.filter(|it| it[by] == *is).cloned().collect()
+    };
+    let customers = of("customers", "email", &json!(person.email));
+    assert_eq!(customers.len(), 1, "{customers:?}");
+    let sold = of("subscriptions", "customer", &customers[0]["id"]);
+    assert_eq!(sold.len(), 1, "{} bought {sold:?}", person.email);
+    let known = subscription(person).await;
+    assert_eq!((&sold[0]["status"], &sold[0]["price"]), (&json!("active"), &json!(price)));
+    assert_eq!((&known["status"], &known["price"]["id"]), (&sold[0]["status"], &sold[0]["price"]));
+    assert_eq!(known["entitlements"]["seats"], Value::Null, "{known}");
+    let paid = of("invoices", "customer", &customers[0]["id"]);
+    let events = ledger.events_of(&ledger.user_of(&person.email).expect("a user"));
+    let told = |kind: &str| events.iter().filter(|event| *event == kind).count();
+    assert_eq!((told("subscription.started"), told("invoice.paid")), (1, paid.len()), "{events:?}");
+    let mails = subjects(platform, &person.email).await;
+    let receipts = mails.get("Your receipt").copied().unwrap_or_default();
+    assert!((paid.len()..=2 * paid.len()).contains(&receipts), "{receipts} receipts of {}", paid.len());
+}
+
+/// B4, N2, N5: whatever the provider of payments does instead of answering, whoever buys gets one subscription, and what
+/// the app knows ends as the provider's ledger has it.
+#[tokio::test]
+async fn n2_n5_a_payment_provider_that_fails_sells_one_subscription() {
+    // They mostly wait.
+    tokio::join!(
+        buy_while("refuse"),
+        buy_while("throttle"),
+        buy_while("timeout"),
+        buy_while("accept_then_timeout")
+    );
+}
+
+async fn buy_while(mode: &str) {
+    let platform = Platform::start().await;
+    let ada = Person::signed_in(&platform, "Ada").await;
+    let business = price(&platform, "business", "month").await;
+    let fail = async |mode: &str| platform.console.set(json!({ "faults": { "payments": mode } })).await;
+    fail(mode).await;
+    let request = ada.client.post("/api/billing/checkout").header("idempotency-key", "a");
+    let answer = request.json(json!({ "price": business })).send().await;
+    assert_eq!(answer.code(), 503, "{mode}: {answer}");
+    assert!(!answer.header("retry-after").is_empty(), "{mode}: {answer}");
+    fail("ok").await;
+    let url = buy(&ada, &business, "a").await;
+    // Now the provider cannot be asked what it tells of.
+    fail(mode).await;
+    pay(&platform, &url).await;
+    until("an event that could not be handled", async || {
+        let lines = platform.console.logs("billing-sync").await;
+        lines.iter().any(|line| line.line.contains("was not handled")).then_some(())
+    })
+    .await;
+    assert_eq!(subscription(&ada).await["status"], "none", "{mode}: nobody knows");
+    fail("ok").await;
+    let ledger = settle(&platform).await;
+    audit_buyer(&platform, &ledger, &ada, &business).await;
+    for kind in ["customers", "checkouts", "subscriptions"] {
+        assert_eq!(count(&platform, kind).await, 1, "{mode}: {kind}");
+    }
+}
+
+/// Waits until the app knows of a subscription.
+async fn subscribed(person: &Person) {
+    let what = format!("a subscription of {}", person.email);
+    until_within(RECOVERY, &what, async || (subscription(person).await["status"] == "active").then_some(()))
+        .await;
+}
+
+/// B4, N2, N5: each function of billing is killed at any point, while people buy and change what they have bought.
+#[tokio::test]
+async fn n2_n5_functions_killed_at_random_sell_each_buyer_one_subscription() {
+    const KILLED: [&str; 3] = ["billing", "billing-webhook", "billing-sync"];
+    let platform = Arc::new(Platform::start_with(settings(json!({}))).await);
+    let seed = fastrand::u64(..);
+    eprintln!("seed: {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let (month, year) =
+        (price(&platform, "business", "month").await, price(&platform, "business", "year").await);
+    let mut buyers = Vec::new();
+    for place in 0..6 {
+        buyers.push(Arc::new(Person::signed_in(&platform, &format!("Buyer{place}")).await));
+    }
+    let purchases: Vec<_> = buyers
+        .iter()
+        .map(|buyer| {
+            let (platform, buyer) = (Arc::clone(&platform), Arc::clone(buyer));
+            let (month, year) = (month.clone(), year.clone());
+            tokio::spawn(async move {
+                // Somebody who hesitates: each time another page, of which the last takes the money.
+                let mut url = String::new();
+                for (place, price) in [&month, &year, &month, &year].into_iter().enumerate() {
+                    url = buy(&buyer, price, &place.to_string()).await;
+                }
+                pay(&platform, &url).await;
+            })
+        })
+        .collect();
+    let are_done = || purchases.iter().all(tokio::task::JoinHandle::is_finished);
+    let mut killed = BTreeMap::<&str, u32>::new();
+    let deadline = Instant::now() + RECOVERY;
+    while !are_done() || killed.len() < KILLED.len() {
+        assert!(Instant::now() < deadline, "killed: {killed:?}");
+        let name = *chance.choice(&KILLED).expect("one of three");
+        let moment = Duration::from_millis(chance.u64(0..25));
+        if kill_at_work(&platform, name, moment, || false).await {
+            *killed.entry(name).or_default() += 1;
+        }
+    }
+    for purchase in purchases {
+        purchase.await.expect("a purchase");
+    }
+    eprintln!("killed: {killed:?}");
+    for buyer in &buyers {
+        subscribed(buyer).await;
+    }
+    let ledger = settle(&platform).await;
+    for buyer in &buyers {
+        audit_buyer(&platform, &ledger, buyer, &year).await;
+    }
+    assert_eq!(count(&platform, "subscriptions").await, buyers.len());
+}
+
+/// N4 for texts that were certainly not taken.
+#[tokio::test]
+async fn n4_a_text_that_was_certainly_not_taken_is_sent_once_in_the_end() {
+    let platform = Platform::start_with(json!({ "visibility_timeout_ms": 1_000 })).await;
+    for (place, mode) in ["refuse", "throttle"].into_iter().enumerate() {
+        let (ada, number) = (Person::signed_in(&platform, mode).await, format!("+44770090010{place}"));
+        add_phone(&platform, &ada, &number).await;
+        let before = platform.console.logs("sms-notifier").await.len();
+        platform.console.set(json!({ "faults": { "texts": mode } })).await;
+        ada.elsewhere(&platform).sign_in().await;
+        until("a second refusal", async || {
+            let lines = platform.console.logs("sms-notifier").await;
+            let refused = lines[before..].iter().filter(|line| line.line.contains("the provider refused"));
+            (refused.count() >= 2).then_some(())
+        })
+        .await;
+        assert_eq!(texts(&platform, &number).await.len(), 1, "{mode}: the code alone");
+        platform.console.set(json!({ "faults": { "texts": "ok" } })).await;
+        settle(&platform).await;
+        assert_eq!(texts(&platform, &number).await.len(), 2, "{mode}: and one warning");
+    }
+}
+
+/// N4 for texts whose fate nobody can know: at least once, at most twice.
+#[tokio::test]
+async fn n4_a_text_whose_fate_is_unknown_is_sent_at_most_once_more() {
+    // They mostly wait.
+    tokio::join!(text_while("accept_then_timeout", 1), text_while("timeout", 0), text_that_nobody_answers());
+}
+
+/// `taken` texts are taken while the provider fails.
+async fn text_while(mode: &str, taken: usize) {
+    const NUMBER: &str = "+447700900200";
+    let platform = Platform::start_with(settings(json!({}))).await;
+    let ada = Person::signed_in(&platform, "Ada").await;
+    add_phone(&platform, &ada, NUMBER).await;
+    platform.console.set(json!({ "faults": { "texts": mode } })).await;
+    ada.elsewhere(&platform).sign_in().await;
+    until("the end of the first attempt", async || {
+        let lines = platform.console.logs("sms-notifier").await;
+        lines.iter().any(|line| line.line.contains("answer is unknown")).then_some(())
+    })
+    .await;
+    let warnings = async || texts(&platform, NUMBER).await.len() - 1;
+    assert_eq!(warnings().await, taken, "{mode}");
+    platform.console.set(json!({ "faults": { "texts": "ok" } })).await;
+    settle(&platform).await;
+    assert_eq!(warnings().await, taken + 1, "{mode}: nobody can know, so once more, and then no more");
+}
+
+/// The provider takes each and never says so: there are two, and then a person decides.
+async fn text_that_nobody_answers() {
+    const NUMBER: &str = "+447700900201";
+    let platform = Platform::start_with(settings(json!({}))).await;
+    let ada = Person::signed_in(&platform, "Ada").await;
+    add_phone(&platform, &ada, NUMBER).await;
+    platform.console.set(json!({ "faults": { "texts": "accept_then_timeout" } })).await;
+    ada.elsewhere(&platform).sign_in().await;
+    let given_up = async || {
+        until_within(RECOVERY, "a text that is given up", async || {
+            let dead = platform.console.dead_letters().await.pop()?;
+            if dead.reason.contains("may have been sent, and is not sent again") {
+                return Some(dead);
+            }
+            // It died while an attempt was under way: somebody redrives it too early.
+            platform.console.client().post(&format!("{}/redrive", dead.path())).expect(202).await;
+            None
+        })
+        .await
+    };
+    let dead = given_up().await;
+    assert_eq!(texts(&platform, NUMBER).await.len(), 3, "the code, and twice the warning");
+    platform.console.set(json!({ "faults": { "texts": "ok" } })).await;
+    platform.console.client().post(&format!("{}/redrive", dead.path())).expect(202).await;
+    platform.console.drained().await;
+    given_up().await;
+    assert_eq!(texts(&platform, NUMBER).await.len(), 3, "redriven, it is not sent either");
+}
+
+/// N4: whoever texts is killed at any point. What was asked for is texted once, or twice where the provider took it and
+/// the function died before it was noted.
+#[tokio::test]
+async fn n4_a_notifier_that_is_killed_texts_everybody_and_nobody_more_than_twice() {
+    let platform = Platform::start_with(settings(json!({}))).await;
+    let seed = fastrand::u64(..);
+    eprintln!("seed: {seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut people = Vec::new();
+    for place in 0..8 {
+        let (person, number) =
+            (Person::signed_in(&platform, &format!("User{place}")).await, format!("+44770090030{place}"));
+        add_phone(&platform, &person, &number).await;
+        people.push((person, number));
+    }
+    // Each claim is lost once at most: what died is tried again when its lease of 20 seconds has ended.
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let mut killed = 0;
+    for (person, _) in &people {
+        person.elsewhere(&platform).sign_in().await;
+        let moment = Duration::from_millis(chance.u64(0..15));
+        if kill_at_work(&platform, "sms-notifier", moment, || Instant::now() > deadline).await {
+            killed += 1;
+        }
+    }
+    eprintln!("killed: {killed}");
+    assert!(killed >= 4, "{killed}");
+    settle(&platform).await;
+    let mut counts = Vec::new();
+    for (_, number) in &people {
+        counts.push(texts(&platform, number).await.len() - 1);
+    }
+    eprintln!("texts: {counts:?}");
+    assert!(counts.iter().all(|count| (1..=2).contains(count)), "{counts:?}");
 }

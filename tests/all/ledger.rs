@@ -18,7 +18,7 @@ impl Ledger {
         Self(platform.console.items("").await)
     }
 
-    /// Waits until every event is done, or dead, for every consumer.
+    /// Waits until every event is done, or dead, for every consumer, and nothing is under way that could make another.
     pub(crate) async fn settled(platform: &Platform) -> Self {
         Self::settled_within(platform, SOON).await
     }
@@ -26,7 +26,20 @@ impl Ledger {
     /// As [`Ledger::settled`], for what takes longer.
     pub(crate) async fn settled_within(platform: &Platform, time: Duration) -> Self {
         let deadline = Instant::now() + time;
-        let ledger = loop {
+        loop {
+            let before = Self::done_by(platform, deadline).await;
+            platform.console.drained_within(time).await;
+            // What was under way until then may have told of more.
+            let after = Self::read(platform).await;
+            if after.items("USER#", "EVENT#").len() == before.items("USER#", "EVENT#").len() {
+                return after;
+            }
+        }
+    }
+
+    /// Waits until every event that there is is done, or dead, for every consumer.
+    async fn done_by(platform: &Platform, deadline: Instant) -> Self {
+        loop {
             let ledger = Self::read(platform).await;
             let dead = dead_events(platform).await;
             let mailed: BTreeSet<_> =
@@ -35,7 +48,7 @@ impl Ledger {
             // Its mail may be sent though that could not be noted.
             open.retain(|(event, trace)| !dead.contains(event) && !mailed.contains(trace));
             if open.is_empty() {
-                break ledger;
+                return ledger;
             }
             if Instant::now() > deadline {
                 let claims = open.iter().map(|(event, _)| ledger.items(&format!("EVENT#{event}"), ""));
@@ -46,9 +59,7 @@ impl Ledger {
                 );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        platform.console.drained_within(time).await;
-        ledger
+        }
     }
 
     /// The items of this kind.

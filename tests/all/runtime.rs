@@ -235,13 +235,18 @@ async fn a_function_can_do_only_what_it_was_granted() {
 
     let table = |aws: &Aws| aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb));
     let key = |name: &str| AttributeValue::S(name.to_owned());
-    let get =
-        |aws: &Aws| table(aws).get_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
-    assert_eq!(get(&publisher).await.unwrap_err().code(), Some("AccessDeniedException"));
-    get(&email).await.expect("it may");
+    let get = |aws: &Aws, pk: &str| {
+        table(aws).get_item().table_name(APP_NAME).key("pk", key(pk)).key("sk", key("x")).send()
+    };
+    assert_eq!(get(&publisher, "USER#x").await.unwrap_err().code(), Some("AccessDeniedException"));
+    get(&email, "USER#x").await.expect("it may");
+    for pk in ["PHONE#x", "x", ""] {
+        let refused = get(&email, pk).await.unwrap_err();
+        assert_eq!(refused.code(), Some("AccessDeniedException"), "{pk} is of no partition of its own");
+    }
     let query = |aws: &Aws| {
         let query = table(aws).query().table_name(APP_NAME).key_condition_expression("pk = :pk");
-        query.expression_attribute_values(":pk", key("x")).send()
+        query.expression_attribute_values(":pk", key("USER#x")).send()
     };
     assert_eq!(
         query(&email).await.unwrap_err().code(),
@@ -250,7 +255,7 @@ async fn a_function_can_do_only_what_it_was_granted() {
     );
     query(&api).await.expect("it may");
     let delete =
-        table(&api).delete_item().table_name(APP_NAME).key("pk", key("x")).key("sk", key("x")).send();
+        table(&api).delete_item().table_name(APP_NAME).key("pk", key("USER#x")).key("sk", key("x")).send();
     assert_eq!(delete.await.unwrap_err().code(), Some("AccessDeniedException"));
     let scan = table(&email).scan().table_name(APP_NAME).send();
     assert_eq!(scan.await.unwrap_err().code(), Some("AccessDeniedException"), "no function scans");

@@ -5,13 +5,14 @@ use tests::person::{OTHER_PASSWORD, PASSWORD};
 use tests::{Client, Person, Platform, Response, until};
 
 use crate::aws::Table;
+use crate::billing::{FAILING_CARD, check_out, pass, pay, portal, price, wait_for as wait_for_subscription};
 use crate::ledger::{Ledger, subjects};
 
 /// Of fiction: nobody has it.
 const NUMBER: &str = "+447700900123";
 
 /// The texts of the console, newest first, to numbers that begin so.
-async fn texts(platform: &Platform, to: &str) -> Vec<Value> {
+pub(crate) async fn texts(platform: &Platform, to: &str) -> Vec<Value> {
     let path = format!("/_local/texts?limit=1000&to={}", to.replace('+', "%2B"));
     let json = platform.console.client().get(&path).expect(200).await.json();
     let texts = json["texts"].as_array().unwrap_or_else(|| panic!("{json}")).clone();
@@ -41,7 +42,7 @@ async fn ask(client: &Client, number: &str) -> Response {
 }
 
 /// Gives a number and shows that it is theirs.
-async fn add_phone(platform: &Platform, person: &Person, number: &str) {
+pub(crate) async fn add_phone(platform: &Platform, person: &Person, number: &str) {
     let answer = ask(&person.client, number).await;
     assert_eq!(answer.code(), 202, "{answer}");
     let code = code_in(&wait_for(platform, number, "is your code", 1).await);
@@ -112,6 +113,50 @@ async fn p1_p2_a_phone_is_shown_to_be_theirs_gets_texts_and_answers_stop() {
     platform.inbox.wait_for(&ada.email, "Your phone number was removed").await;
     assert_eq!(phone(&ada).await["phone"], Value::Null);
     assert_eq!(platform.console.dead_letters().await.len(), 0);
+}
+
+/// P1: who chose to be texted about money is, and who did not is mailed alone; STOP ends that as well.
+#[tokio::test]
+async fn p1_what_somebody_chose_is_texted_to_them_and_to_nobody_else() {
+    const BOBS: &str = "+447700900124";
+    let platform = Platform::start().await;
+    let (ada, bob) = (Person::signed_in(&platform, "Ada").await, Person::signed_in(&platform, "Bob").await);
+    let business = price(&platform, "business", "month").await;
+    for (person, number, chosen) in [(&ada, NUMBER, true), (&bob, BOBS, false)] {
+        add_phone(&platform, person, number).await;
+        person.client.put("/api/me/preferences").json(json!({
+            "security": { "mail": true, "text": true }, "billing": { "mail": true, "text": chosen }, "product": { "mail": true },
+        })).expect(200).await;
+        pay(&platform, &check_out(person, &business).await).await;
+        wait_for_subscription(person, "the plan", |it| it["plan"] == "business").await;
+        portal(&platform, person, "card", json!({ "number": FAILING_CARD })).await;
+    }
+    pass(&platform, 32).await;
+    let failed = wait_for(&platform, NUMBER, "a payment of 49.00 USD failed", 1).await;
+    for person in [&ada, &bob] {
+        platform.inbox.wait_for(&person.email, "Your payment failed").await;
+    }
+    let flow = platform.console.flow(failed["trace"].as_str().expect("a trace")).await;
+    let names: Vec<_> = flow.steps.iter().map(|step| step.name.as_str()).collect();
+    for step in ["invoice.payment_failed", "billing-webhook", "billing-sync", "sms-notifier", "email"] {
+        assert!(names.contains(&step), "from the webhook to the text, one flow: no {step} in {names:?}");
+    }
+    reply(&platform, &failed, "STOP").await;
+    wait_for(&platform, NUMBER, "no more texts", 1).await;
+    // Dunning comes to its end.
+    pass(&platform, 20).await;
+    for person in [&ada, &bob] {
+        platform.inbox.wait_for(&person.email, "Your subscription has ended").await;
+    }
+    Ledger::settled(&platform).await;
+    let to = async |number: &str| {
+        let texts = texts(&platform, number).await;
+        texts.into_iter().map(|text| text["body"].as_str().expect("words").to_owned()).collect::<Vec<_>>()
+    };
+    let texted = to(NUMBER).await;
+    assert_eq!(texted.len(), 3, "code, failure, answer: {texted:?}");
+    let texted = to(BOBS).await;
+    assert_eq!(texted.len(), 1, "the code: {texted:?}");
 }
 
 /// P1: numbers one after the other stop all codes, and nothing else; a reset lets them through.

@@ -125,8 +125,8 @@ impl Sync {
             if let Some(ends_at) = told {
                 events.push(Event::TrialEnding { workspace_id: customer.workspace_id, ends_at });
             }
-            let events: Vec<_> =
-                events.into_iter().map(|event| self.envelope(customer, event, now)).collect();
+            let events = events.into_iter().zip(moments(now));
+            let events: Vec<_> = events.map(|(event, at)| self.envelope(customer, event, at)).collect();
             let workspace = customer.workspace_id;
             match self.store.apply_subscription(workspace, &known, &after, told, &events).await? {
                 Applied::Done | Applied::Outdated => return Ok(()),
@@ -154,15 +154,14 @@ impl Sync {
     ) -> Result<(), Error> {
         let ids = invoices.iter().map(|invoice| invoice.id.as_str());
         let known = self.store.invoice_progress(customer.workspace_id, ids).await?;
-        let now = self.clock.now();
         // The oldest first, as they happened.
-        for ledger in invoices.iter().rev() {
+        for (ledger, at) in invoices.iter().rev().zip(moments(self.clock.now())) {
             let Some(state) = state(ledger, subscriptions) else { continue };
             if known.get(&state.id).is_some_and(|progress| *progress >= state.progress()) {
                 continue;
             }
             let event = change::invoice_event(customer.workspace_id, ledger, &state);
-            let events: Vec<_> = event.into_iter().map(|event| self.envelope(customer, event, now)).collect();
+            let events: Vec<_> = event.into_iter().map(|event| self.envelope(customer, event, at)).collect();
             let invoice = Invoice {
                 state,
                 number: ledger.number.clone(),
@@ -174,10 +173,15 @@ impl Sync {
         Ok(())
     }
 
-    fn envelope(&self, customer: &Customer, event: Event, now: Timestamp) -> Envelope {
+    fn envelope(&self, customer: &Customer, event: Event, at: Timestamp) -> Envelope {
         let traceparent = trace::current().map(|trace| trace.to_traceparent());
-        Envelope::new(customer.owner_id, event, now, &self.random, traceparent)
+        Envelope::new(customer.owner_id, event, at, &self.random, traceparent)
     }
+}
+
+/// This moment and those after it: events sort by their time, to the millisecond, and those of one moment by chance.
+fn moments(now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    (0..).map(move |place| now + SignedDuration::from_millis(place))
 }
 
 /// How far an invoice has come, if it is one of ours and not a draft any more. A payment that is tried counts when it has

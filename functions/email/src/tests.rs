@@ -640,3 +640,67 @@ async fn s2_receipts_failed_payments_and_warnings_are_always_mailed_and_the_rest
     world.tell(user, Event::InvoicePaid { workspace_id, invoice_id, amount: nothing }).await.unwrap();
     assert_eq!(world.sent().len(), 13);
 }
+
+/// The events of money and of phones, each with the mail it calls for.
+fn of_money_and_phones(world: &World) -> Vec<(Event, &'static str)> {
+    let (at, plan) = (world.now(), shared::plan::Plan::Pro);
+    let workspace_id = WorkspaceId::new(at, &world.email.random);
+    let amount = Money { minor_units: 1200, currency: "usd".parse().unwrap() };
+    let invoice_id = "in_1".to_owned();
+    let next_attempt_at = Some(at);
+    vec![
+        (Event::InvoicePaid { workspace_id, invoice_id: invoice_id.clone(), amount }, "receipt"),
+        (Event::PaymentFailed { workspace_id, invoice_id, amount, next_attempt_at }, "payment_failed"),
+        (Event::SubscriptionStarted { workspace_id, plan, trial: false }, "subscription_started"),
+        (Event::SubscriptionChanged { workspace_id, plan, ends_at: Some(at) }, "subscription_changed"),
+        (Event::TrialEnding { workspace_id, ends_at: at }, "trial_ending"),
+        (Event::SubscriptionEnded { workspace_id }, "subscription_ended"),
+        (Event::PhoneAdded {}, "phone_added"),
+        (Event::PhoneRemoved {}, "phone_removed"),
+    ]
+}
+
+/// V2: each of them, at once and again, in any order.
+#[tokio::test]
+async fn v2_what_is_told_of_money_and_phones_is_mailed_once_however_it_is_delivered() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    let (events, kinds): (Vec<_>, Vec<_>) =
+        of_money_and_phones(&world).into_iter().map(|(event, kind)| (world.event(user, event), kind)).unzip();
+    let at_once = events.iter().rev().chain(&events).chain(&events).map(|event| {
+        let (email, event) = (world.email.clone(), event.clone());
+        tokio::spawn(async move { email.handle(&event).await })
+    });
+    for delivery in at_once.collect::<Vec<_>>() {
+        let outcome = delivery.await.unwrap();
+        assert!(matches!(outcome, Ok(()) | Err(Undelivered(Held))), "{outcome:?}");
+    }
+    world.wait(60);
+    for event in events.iter().rev() {
+        world.email.handle(event).await.unwrap();
+    }
+    let sent: Vec<_> = world.sent().into_iter().map(|sent| sent.tags["kind"].clone()).collect();
+    for kind in &kinds {
+        assert_eq!(sent.iter().filter(|sent| sent == kind).count(), 1, "{kind} in {sent:?}");
+    }
+    assert_eq!(sent.len(), kinds.len(), "{sent:?}");
+}
+
+/// N4: each of them, when the answer is lost.
+#[tokio::test]
+async fn n4_what_is_told_of_money_and_phones_is_mailed_once_more_at_most() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    for (event, kind) in of_money_and_phones(&world) {
+        let event = world.event(user, event);
+        world.will([Answer::AcceptAndHangUp]);
+        let failure = world.email.handle(&event).await.unwrap_err();
+        assert!(matches!(failure, Undelivered(Unsent(SendError::Unknown(_)))), "{kind}: {failure}");
+        world.wait(30);
+        for _ in 0..3 {
+            world.email.handle(&event).await.unwrap();
+        }
+        let sent = world.sent().into_iter().filter(|sent| sent.tags["kind"] == kind);
+        assert_eq!(sent.count(), 2, "{kind}");
+    }
+}

@@ -5,7 +5,6 @@ mod address;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use infra_model::{APP, App};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -111,7 +110,7 @@ impl Platform {
     /// # Errors
     /// As [`Error`] says; nothing is left running then.
     pub async fn start(settings: Settings) -> Result<Self, Error> {
-        let app: &'static App = &APP;
+        let app = settings.app;
         functions::check(app, &settings.functions)?;
         let faults = Faults::new(settings.changeable.clone())?;
         let front = Front::bind(settings.port).await?;

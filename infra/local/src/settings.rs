@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
+use infra_model::{APP, App};
 
 use crate::faults;
 use crate::payments::Secrets;
@@ -40,6 +41,8 @@ pub struct Arguments {
 /// What the platform is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What is run.
+    pub app: &'static App,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
     /// Where everything is kept that must outlive the platform.
@@ -89,10 +92,11 @@ pub enum Error {
 }
 
 impl Settings {
-    /// As they are if nothing else is said, with the functions' binaries in this folder.
+    /// The app as it is if nothing else is said, with the functions' binaries in this folder.
     #[must_use]
     pub fn new(data_dir: PathBuf, functions: PathBuf) -> Self {
         Self {
+            app: &APP,
             port: 0,
             data_dir,
             fresh: false,

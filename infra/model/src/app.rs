@@ -102,6 +102,21 @@ pub const APP: App = App {
             partition("TEXT#", &["sms-notifier", "sms-inbound"]),
             partition("BREAKER#", &["sms", "sms-notifier"]),
             partition("DECOY#", &["auth"]),
+            // Nothing is there: it is read to open a connection.
+            partition(
+                "WARM",
+                &[
+                    "auth",
+                    "billing",
+                    "billing-webhook",
+                    "billing-sync",
+                    "billing-reconcile",
+                    "email",
+                    "sms",
+                    "sms-notifier",
+                    "sms-inbound",
+                ],
+            ),
         ],
     },
     parameters: &[

@@ -525,10 +525,18 @@ async fn a_trial_is_told_of_once_before_it_ends() {
         world.sync.customer(&customer, Reason::default()).await.unwrap();
         assert_eq!(told(&other).await, 1);
     }
+    // Told of both at once, it began before it was to end, in every history.
+    for _ in 0..8 {
+        let (late, customer) = world.customer().await;
+        world.provider.ledger().subscribe(&customer.id, "price_pro_month", true);
+        world.sync.customer(&customer, ending).await.unwrap();
+        let kinds: Vec<_> = world.events(late.user_id).await.iter().map(Event::kind).collect();
+        assert_eq!(kinds, ["user.signed_up", "subscription.started", "subscription.trial_ending"]);
+    }
     // Whoever has cancelled is not told of a payment that will not be.
     let (third, customer) = world.customer().await;
     world.provider.ledger().subscribe(&customer.id, "price_pro_month", true);
-    world.provider.ledger().subscriptions[2].cancel_at_period_end = true;
+    world.provider.ledger().subscriptions.last_mut().unwrap().cancel_at_period_end = true;
     world.sync.customer(&customer, ending).await.unwrap();
     assert_eq!(told(&third).await, 0);
 }

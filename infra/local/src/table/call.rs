@@ -1,7 +1,7 @@
 //! What a call of the table is about: which actions it needs, what it touches, which events it
 //! writes.
 
-use infra_model::{Function, Grant, TableAction};
+use infra_model::{Function, Grant, Table, TableAction};
 use serde_json::Value;
 
 /// A call as its target header and its body have it.
@@ -38,6 +38,17 @@ impl Call {
             })
         };
         self.actions().into_iter().find(|action| !allowed(action))
+    }
+
+    /// The first partition key of those it names that the function's role does not reach: in the cloud a condition on
+    /// `dynamodb:LeadingKeys`.
+    pub(super) fn refused_key(&self, table: &Table, function: &Function) -> Option<&str> {
+        let reaches = |key: &str| {
+            let own =
+                table.partitions.iter().filter(|partition| partition.functions.contains(&function.name));
+            own.into_iter().any(|partition| key.starts_with(partition.prefix))
+        };
+        self.partition_keys(table.partition_key).into_iter().find(|key| !reaches(key))
     }
 
     /// The table that it names, by its name or ARN. None if it names several or none.
@@ -89,6 +100,38 @@ impl Call {
         keys.filter(|key| prefixes.iter().any(|prefix| key.starts_with(prefix))).map(str::to_owned).collect()
     }
 
+    fn partition_keys(&self, name: &str) -> Vec<&str> {
+        let keys: Vec<&Value> = match self.operation.as_str() {
+            "TransactWriteItems" | "TransactGetItems" => {
+                let parts = self.parts().iter().filter_map(Value::as_object).flat_map(|part| part.values());
+                parts.flat_map(|part| [&part["Key"], &part["Item"]]).collect()
+            }
+            "BatchGetItem" => self.requests().flat_map(|request| array(&request["Keys"])).collect(),
+            "BatchWriteItem" => {
+                let writes = self.requests().flat_map(array);
+                writes.flat_map(|it| [&it["PutRequest"]["Item"], &it["DeleteRequest"]["Key"]]).collect()
+            }
+            "Query" => return self.queried_key(name).into_iter().collect(),
+            _ => vec![&self.body["Key"], &self.body["Item"]],
+        };
+        keys.into_iter().filter_map(|key| key[name]["S"].as_str()).collect()
+    }
+
+    /// What a query's condition says that the partition key is.
+    fn queried_key(&self, name: &str) -> Option<&str> {
+        let condition = self.body["KeyConditionExpression"].as_str()?.replace('=', " = ");
+        let words: Vec<_> = condition.split(|c: char| c.is_whitespace() || "()".contains(c)).collect();
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let names = &self.body["ExpressionAttributeNames"];
+        let means = |word: &str| word == name || names[word].as_str() == Some(name);
+        let place = words.windows(3).find_map(|words| match words {
+            [one, "=", other] if means(one) => Some(*other),
+            [one, "=", other] if means(other) => Some(*one),
+            _ => None,
+        })?;
+        self.body["ExpressionAttributeValues"][place]["S"].as_str()
+    }
+
     fn actions(&self) -> Vec<&str> {
         match self.operation.as_str() {
             "TransactWriteItems" => {
@@ -126,6 +169,7 @@ fn array(value: &Value) -> &[Value] {
 
 #[cfg(test)]
 mod tests {
+    use infra_model::Partition;
     use serde_json::json;
 
     use super::*;
@@ -158,6 +202,55 @@ mod tests {
         for operation in ["Scan", "GetItem", "DeleteTable", "ExecuteStatement", "BatchWriteItem"] {
             assert_eq!(about(operation).refused_action(&may_query), Some(operation));
         }
+    }
+
+    /// K1 in spirit
+    #[test]
+    fn keys_of_partitions_that_are_not_its_own_are_refused() {
+        const PARTITIONS: &[Partition] = &[
+            Partition { prefix: "USER#", functions: &["api", "auth"] },
+            Partition { prefix: "EMAIL#", functions: &["auth"] },
+        ];
+        let table = Table { partitions: PARTITIONS, ..infra_model::APP.table };
+        let api = Function { name: "api", ..infra_model::APP.functions[0] };
+        let key = |pk: &str| json!({ "pk": { "S": pk }, "sk": { "S": "USER" } });
+        let query = |condition: &str| {
+            json!({
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeNames": { "#p": "pk" },
+                "ExpressionAttributeValues": { ":p": { "S": "EMAIL#a" }, ":s": { "S": "USER#" } },
+            })
+        };
+        for (operation, body) in [
+            ("GetItem", json!({ "Key": key("EMAIL#a") })),
+            ("DeleteItem", json!({ "Key": key("") })),
+            ("PutItem", json!({ "Item": key("EMAIL#a") })),
+            ("BatchGetItem", json!({ "RequestItems": { "t": { "Keys": [key("USER#1"), key("EMAIL#a")] } } })),
+            (
+                "BatchWriteItem",
+                json!({ "RequestItems": { "t": [{ "DeleteRequest": { "Key": key("EMAIL#a") } }] } }),
+            ),
+            (
+                "BatchWriteItem",
+                json!({ "RequestItems": { "t": [{ "PutRequest": { "Item": key("EMAIL#a") } }] } }),
+            ),
+            (
+                "TransactWriteItems",
+                json!({ "TransactItems": [{ "ConditionCheck": { "Key": key("EMAIL#a") } }] }),
+            ),
+            ("TransactGetItems", json!({ "TransactItems": [{ "Get": { "Key": key("EMAIL#a") } }] })),
+            ("Query", query("pk = :p AND begins_with(sk, :s)")),
+            ("Query", query("(begins_with(sk,:s)) AND (#p=:p)")),
+            ("Query", query(":p = pk")),
+        ] {
+            let call = call(operation, &body);
+            assert!(call.refused_key(&table, &api).is_some(), "{operation} {body}");
+            let auth = Function { name: "auth", ..api };
+            assert_eq!(call.refused_key(&table, &auth), (operation == "DeleteItem").then_some(""));
+        }
+        let own =
+            call("TransactWriteItems", &json!({ "TransactItems": [{ "Put": { "Item": key("USER#1") } }] }));
+        assert_eq!(own.refused_key(&table, &api), None);
     }
 
     #[test]

@@ -132,17 +132,24 @@ impl Proxy {
         let arn = names::table_arn(app);
         let named = call.table();
         let own = named.is_none_or(|named| named == names::table(app) || named == arn);
+        let refused_key = call.refused_key(&app.table, caller.function);
         let action = match call.refused_action(caller.function) {
             Some(action) => action,
-            None if own && named.is_some() => return None,
+            None if own && named.is_some() && refused_key.is_none() => return None,
             None => &call.operation,
         };
         let who = names::role_session_arn(app, caller.function);
         let resource = if own { arn } else { named.unwrap_or("*").to_owned() };
-        Some(format!(
+        let mut refusal = format!(
             "User: {who} is not authorized to perform: dynamodb:{action} on resource: {resource} \
              because no identity-based policy allows the dynamodb:{action} action"
-        ))
+        );
+        if let Some(key) = refused_key {
+            // What IAM does not tell, and whoever has forgotten a partition in the model wants to know.
+            let kind = key.split('#').next().unwrap_or_default();
+            refusal.push_str(&format!(" on partition keys of the kind {kind}"));
+        }
+        Some(refusal)
     }
 
     async fn forward(&self, parts: Parts, body: Bytes, call: &Call) -> io::Result<Answer> {

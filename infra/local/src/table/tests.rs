@@ -58,7 +58,8 @@ impl World {
     }
 
     async fn has(&self, sk: &str) -> bool {
-        let get = self.developer.get_item().table_name("billion").key("pk", text("A")).key("sk", text(sk));
+        let get =
+            self.developer.get_item().table_name("billion").key("pk", text("USER#A")).key("sk", text(sk));
         get.send().await.unwrap().item.is_some()
     }
 }
@@ -68,11 +69,11 @@ fn text(text: &str) -> AttributeValue {
 }
 
 fn put(client: &Client, sk: &str) -> aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder {
-    client.put_item().table_name("billion").item("pk", text("A")).item("sk", text(sk))
+    client.put_item().table_name("billion").item("pk", text("USER#A")).item("sk", text(sk))
 }
 
 fn part(sk: &str) -> TransactWriteItem {
-    let put = Put::builder().table_name("billion").item("pk", text("A")).item("sk", text(sk));
+    let put = Put::builder().table_name("billion").item("pk", text("USER#A")).item("sk", text(sk));
     TransactWriteItem::builder().put(put.build().unwrap()).build()
 }
 
@@ -94,8 +95,13 @@ async fn what_the_role_does_not_allow_is_refused_but_not_to_a_developer() {
     let refused = world.function.scan().table_name("billion").send().await.unwrap_err();
     assert_eq!(refused.code(), Some("AccessDeniedException"));
     assert!(refused.message().unwrap().contains("dynamodb:Scan"));
-    let elsewhere = world.function.get_item().table_name("other").key("pk", text("A")).send().await;
+    let elsewhere = world.function.get_item().table_name("other").key("pk", text("USER#A")).send().await;
     assert_eq!(elsewhere.unwrap_err().code(), Some("AccessDeniedException"));
+    let key =
+        world.function.get_item().table_name("billion").key("pk", text("PHONE#+1")).key("sk", text("PHONE"));
+    let refused = key.send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("AccessDeniedException"));
+    assert!(refused.message().unwrap().ends_with("of the kind PHONE"), "its number is not told: {refused:?}");
     assert!(world.steps().iter().all(|step| step.status == Status::Error));
     world.developer.scan().table_name("billion").send().await.unwrap();
 }
@@ -134,7 +140,7 @@ async fn faults_look_as_the_real_ones_and_spare_the_developer() {
         cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap()).collect();
     assert_eq!(codes, ["TransactionConflict", "None"]);
     // A read cannot conflict.
-    let read = world.function.get_item().table_name("billion").key("pk", text("A")).key("sk", text("1"));
+    let read = world.function.get_item().table_name("billion").key("pk", text("USER#A")).key("sk", text("1"));
     assert!(read.send().await.unwrap().item.is_none());
 
     assert!(!world.has("1").await);
@@ -169,7 +175,7 @@ async fn the_table_is_browsed_by_pages() {
     let mut seen = Vec::new();
     let mut cursor = None;
     loop {
-        let page = world.table.browse("A".to_owned(), cursor.as_deref(), 2).await.unwrap().unwrap();
+        let page = world.table.browse("USER#A".to_owned(), cursor.as_deref(), 2).await.unwrap().unwrap();
         cursor = page.next_cursor.clone();
         assert!(page.items.len() <= 2);
         seen.extend(all(page));
@@ -177,7 +183,7 @@ async fn the_table_is_browsed_by_pages() {
             break;
         }
     }
-    assert_eq!(seen, ["A1", "A2", "A3"]);
+    assert_eq!(seen, ["USER#A1", "USER#A2", "USER#A3"]);
 
     let page = world.table.browse("B".to_owned(), None, 50).await.unwrap().unwrap();
     assert_eq!(page.items[0].attributes["n"], 7);
