@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use aws_sdk_cloudformation::client::Waiters as _;
+use aws_sdk_cloudformation::types::ResourceStatus;
+use aws_sdk_dynamodb::client::Waiters as _;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use infra_cloud::{names, outputs};
+
+use super::bootstrap;
+use super::failure::{Failure, Result};
+use super::history::History;
+use super::parameters::Parameters;
+use super::site;
+use super::stack::{self, Stack};
+use super::target::{MODEL, Place, Target};
+use super::terminal;
+
+/// A distribution takes its time to go.
+const STACK_TIMEOUT: Duration = Duration::from_secs(45 * 60);
+const TABLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Remove the data as well: the table, the keys and secrets, the history of deployments
+    #[arg(long)]
+    with_data: bool,
+}
+
+pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
+    let place = target.connect().await?;
+    let stack = stack::find(&place.aws, &place.stack_name()).await?;
+    if stack.is_none() && !arguments.with_data {
+        place.stack().await?;
+    }
+    let table = names::table(MODEL, &place.stage.name);
+    if !arguments.yes {
+        let data = if arguments.with_data {
+            format!("and ALL ITS DATA: the table {table}, the keys, the secrets. There is no way back")
+        } else {
+            "but not its data".to_owned()
+        };
+        let (stage, account) = (&place.stage.name, &place.aws.account);
+        terminal::confirm(&format!("This removes stage {stage} from account {account}, {data}."), stage)?;
+    }
+    if let Some(stack) = stack {
+        remove_stack(&place, &stack).await?;
+    }
+    if arguments.with_data {
+        remove_table(&place, &table).await?;
+        Parameters::of(&place).remove_all().await?;
+        let bucket = bootstrap::asset_bucket(&place).await?;
+        History::of(&place, &bucket).forget().await?;
+        println!("Stage {} is gone, with its data.", place.stage.name);
+    } else if place.stage.keep_data {
+        println!("Stage {} is gone. Its data is kept:\n", place.stage.name);
+        terminal::facts(&[("Table", table), ("Parameters", names::parameter(MODEL, &place.stage.name, "*"))]);
+        println!(
+            "\nThe next cargo cloud deploy takes them over; cargo cloud remove --with-data removes them."
+        );
+    } else {
+        println!(
+            "Stage {} is gone, and its table with it, as the stage's keep_data = false says.",
+            place.stage.name
+        );
+    }
+    Ok(())
+}
+
+async fn remove_stack(place: &Place, stack: &Stack) -> Result<()> {
+    if let Ok(bucket) = stack.output(outputs::SITE_BUCKET) {
+        terminal::step("Emptying the bucket of the pages");
+        site::empty(&place.aws.s3(), &bucket).await?;
+    }
+    terminal::step(&format!("Removing the stack {}", stack.name));
+    let cloudformation = place.aws.cloudformation();
+    let unprotected = cloudformation.update_termination_protection().enable_termination_protection(false);
+    let unprotected = unprotected.stack_name(&stack.name).send().await;
+    unprotected.map_err(|error| Failure::aws("unprotecting the stack", &error))?;
+    let asked = cloudformation.delete_stack().stack_name(&stack.name).send().await;
+    asked.map_err(|error| Failure::aws("removing the stack", &error))?;
+    let gone =
+        cloudformation.wait_until_stack_delete_complete().stack_name(&stack.name).wait(STACK_TIMEOUT).await;
+    match gone {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::new(format!(
+            "the stack {} could not be removed{}",
+            stack.name,
+            why_not_removed(place, &stack.name).await.map(|why| format!(": {why}")).unwrap_or_default()
+        ))),
+    }
+}
+
+/// The first resource that could not be removed, and what AWS says about it.
+async fn why_not_removed(place: &Place, stack: &str) -> Option<String> {
+    let events = place.aws.cloudformation().describe_stack_events().stack_name(stack).send().await.ok()?;
+    let failed = events.stack_events?.into_iter();
+    let mut failed = failed.filter(|event| event.resource_status == Some(ResourceStatus::DeleteFailed));
+    let event = failed.find(|event| event.physical_resource_id != event.stack_id)?;
+    Some(format!("{}, {}", event.logical_resource_id?, event.resource_status_reason?))
+}
+
+async fn remove_table(place: &Place, table: &str) -> Result<()> {
+    let dynamodb = aws_sdk_dynamodb::Client::new(&place.aws.config);
+    let is_missing = |code: Option<&str>| code == Some("ResourceNotFoundException");
+    let unprotected =
+        dynamodb.update_table().table_name(table).deletion_protection_enabled(false).send().await;
+    match unprotected {
+        Err(error) if is_missing(error.code()) => return Ok(()),
+        // It was not protected: there is nothing to change.
+        Err(error) if error.code() == Some("ValidationException") => {}
+        Err(error) => return Err(Failure::aws(&format!("unprotecting the table {table}"), &error)),
+        Ok(_) => {
+            let ready = dynamodb.wait_until_table_exists().table_name(table).wait(TABLE_TIMEOUT).await;
+            ready
+                .map_err(|error| Failure::new(format!("the table {table} does not become ready: {error}")))?;
+        }
+    }
+    terminal::step(&format!("Removing the table {table}"));
+    let removed = dynamodb.delete_table().table_name(table).send().await;
+    removed.map_err(|error| Failure::aws(&format!("removing the table {table}"), &error))?;
+    let gone = dynamodb.wait_until_table_not_exists().table_name(table).wait(TABLE_TIMEOUT).await;
+    gone.map_err(|error| Failure::new(format!("the table {table} is not gone yet: {error}")))?;
+    Ok(())
+}

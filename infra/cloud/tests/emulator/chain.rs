@@ -1,0 +1,217 @@
+use std::collections::HashMap;
+
+use aws_sdk_sesv2::types::MailType;
+use aws_sdk_sqs::types::QueueAttributeName;
+use http::{Method, StatusCode};
+use infra_model::APP;
+use serde_json::Value;
+
+use crate::clock::the_clock_starts_its_function;
+use crate::emulator::{Emulator, functions};
+use crate::person::Person;
+use crate::texts::a_phone_gets_a_code_and_answers_stop;
+
+/// From an empty account to a user who has signed in, and back to an empty account, by nothing but the commands that
+/// the README names.
+#[test]
+fn the_chain_runs_in_the_cloud_through_the_same_binaries() {
+    let emulator = Emulator::start(false);
+    let functions = functions().to_str().unwrap();
+    let unprepared = emulator.deploy().failed();
+    assert!(
+        unprepared.contains("is not bootstrapped") && unprepared.contains("cargo cloud bootstrap"),
+        "{unprepared}"
+    );
+    emulator.cloud(&["bootstrap"]).worked();
+    let absent = emulator.cloud(&["info"]).failed();
+    assert!(absent.contains("is not deployed") && absent.contains("cargo cloud deploy"), "{absent}");
+
+    // Nobody is there who could be asked whether the roles are right.
+    let unasked = emulator.cloud(&["deploy", "--functions", functions]).failed();
+    assert!(unasked.contains("--yes"), "{unasked}");
+    let said = emulator.deploy().worked();
+    assert!(said.contains("Stage emulator is deployed."), "{said}");
+    let api = address(&said, "API");
+    emulator.cloud(&["diff", "--fail", "--functions", functions]).worked();
+
+    let mut ann = Person::new(&emulator, &api, "ann");
+    ann.become_a_user();
+    let signed_in = ann.sign_in();
+    assert_eq!(signed_in.status, StatusCode::OK, "{signed_in:?}");
+    let me = ann.send(Method::GET, "/api/me", None);
+    assert_eq!(me.json()["user"]["email"], ann.address.as_str(), "{me:?}");
+    let unknown = ann.send(Method::GET, "/api/nothing", None);
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.json()["status"], 404, "the API's own problem document: {unknown:?}");
+
+    the_pages_are_where_the_cdn_looks(&emulator, &said);
+    what_people_look_at_is_there(&emulator);
+    a_phone_gets_a_code_and_answers_stop(&emulator, &mut ann);
+    a_poison_message_is_given_up_and_tried_again(&emulator, &api);
+    the_clock_starts_its_function(&emulator);
+    a_deployment_is_taken_back(&emulator, functions);
+    what_mail_waits_for_is_said(&emulator);
+    removing_keeps_the_data_until_told(&emulator, &mut ann);
+}
+
+/// The value of a line such as `  API  https://…`.
+fn address(said: &str, name: &str) -> String {
+    let line = said.lines().find(|line| line.trim_start().starts_with(name));
+    line.unwrap_or_else(|| panic!("no {name} in {said}")).split_whitespace().nth(1).unwrap().to_owned()
+}
+
+fn the_pages_are_where_the_cdn_looks(emulator: &Emulator, said: &str) {
+    let info = emulator.cloud(&["info"]).worked();
+    assert_eq!(address(&info, "App"), address(said, "App"));
+    assert!(info.contains(":billion-emulator-sms-inbound\n"), "where numbers publish to: {info}");
+    let bucket = address(&info, "Pages").strip_prefix("s3://").unwrap().to_owned();
+    let config = aws_sdk_s3::config::Builder::from(&emulator.config()).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let listed = emulator.block_on(s3.list_objects_v2().bucket(&bucket).send()).unwrap();
+    let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
+    for page in ["index.html", "sign-in", "404", "favicon.svg"] {
+        assert!(keys.contains(&page), "{page} is not among {keys:?}");
+    }
+    let head = |key: &str| emulator.block_on(s3.head_object().bucket(&bucket).key(key).send()).unwrap();
+    let page = head("sign-in");
+    assert_eq!(page.content_type(), Some("text/html; charset=utf-8"));
+    assert_eq!(page.cache_control(), Some("no-cache"));
+    let script =
+        keys.iter().find(|key| key.starts_with("assets/") && key.ends_with("/scripts/sign-in.js")).unwrap();
+    let script = head(script);
+    assert_eq!(script.content_type(), Some("text/javascript; charset=utf-8"));
+    assert_eq!(script.cache_control(), Some("public, max-age=31536000, immutable"));
+}
+
+fn what_people_look_at_is_there(emulator: &Emulator) {
+    let answer =
+        emulator.cloud_with_input(&["invoke", "email", "--event", "-"], r#"{"Records":[]}"#).worked();
+    assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["batchItemFailures"], serde_json::json!([]));
+    let refused = emulator.cloud_with_input(&["invoke", "email", "--event", "-"], "not JSON").failed();
+    assert!(refused.contains("the event is not JSON"), "{refused}");
+    let failed = emulator.cloud(&["invoke", "api"]).failed();
+    assert!(failed.contains("api failed"), "{failed}");
+
+    emulator.eventually("the log has a line of the email function", || {
+        let logs = emulator.cloud(&["logs", "email", "--since", "10m"]).worked();
+        logs.contains("REPORT RequestId").then_some(())
+    });
+    let none = emulator.cloud(&["logs", "email", "--containing", "no-line-has-this"]);
+    assert!(none.err.contains("logged nothing"), "{none:?}");
+
+    let metrics = emulator.cloud(&["metrics"]).worked();
+    let email = metrics.lines().filter(|line| line.trim_start().starts_with("email")).count();
+    assert_eq!(email, 2, "as a function and as a queue: {metrics}");
+
+    // Those that only people can know.
+    let of_people = APP.parameters.iter().filter(|parameter| parameter.name.starts_with("billing/"));
+    for parameter in of_people {
+        let info = emulator.cloud(&["info"]);
+        assert!(info.err.contains(&format!("cargo cloud secrets set {}", parameter.name)), "{info:?}");
+        emulator.cloud_with_input(&["secrets", "set", parameter.name], "a value\n").worked();
+    }
+    let secrets = emulator.cloud(&["secrets", "list"]).worked();
+    assert!(!secrets.contains("missing") && !secrets.contains("a value"), "{secrets}");
+    let refused = emulator.cloud_with_input(&["secrets", "set", "auth/signing-keys"], "{}").failed();
+    assert!(refused.contains("this is no set of signing keys"), "{refused}");
+    let refused = emulator.cloud_with_input(&["secrets", "set", "auth/signing-keys"], "").failed();
+    assert!(refused.contains("there is no value on standard input"), "{refused}");
+
+    let deployed =
+        emulator.cloud(&["deploy", "function", "email", "--functions", functions().to_str().unwrap()]);
+    assert!(deployed.worked().contains("billion-emulator-email runs the new code"));
+}
+
+fn a_poison_message_is_given_up_and_tried_again(emulator: &Emulator, api: &str) {
+    let sqs = aws_sdk_sqs::Client::new(&emulator.config());
+    let none = emulator.cloud(&["dead-letters", "list"]).worked();
+    assert_eq!(none, "There are no dead letters.\n");
+
+    // Five receives at the model's visibility timeout would take seven minutes.
+    let name = "billion-emulator-email";
+    let queue = emulator.block_on(sqs.get_queue_url().queue_name(name).send()).unwrap().queue_url.unwrap();
+    let visibility = |seconds: &str| {
+        let attributes = HashMap::from([(QueueAttributeName::VisibilityTimeout, seconds.to_owned())]);
+        let set = sqs.set_queue_attributes().queue_url(&queue).set_attributes(Some(attributes));
+        emulator.block_on(set.send()).unwrap();
+    };
+    let right = emulator.variables(name);
+    let mut wrong = right.clone();
+    wrong.insert("TABLE_NAME".to_owned(), "there-is-no-such-table".to_owned());
+    visibility("1");
+    emulator.set_variables(name, wrong);
+
+    let mut ben = Person::new(emulator, api, "ben");
+    assert_eq!(ben.sign_up().status, StatusCode::ACCEPTED);
+    let letter = emulator.eventually("the message is given up", || {
+        let listed = emulator.cloud(&["dead-letters", "list", "--function", "email"]).worked();
+        let line = listed.lines().find(|line| line.contains("user.signed_up"))?;
+        line.split_whitespace().next().map(str::to_owned)
+    });
+    assert!(emulator.mails(&ben.address).is_empty());
+    let shown = emulator.cloud(&["dead-letters", "show", &letter[..8]]).worked();
+    assert!(shown.contains("user.signed_up") && !shown.contains("token="), "{shown}");
+    let unknown = emulator.cloud(&["dead-letters", "redrive", "no-such-id"]).failed();
+    assert!(unknown.contains("there is no dead letter no-such-id"), "{unknown}");
+
+    emulator.set_variables(name, right);
+    let again = emulator.cloud(&["dead-letters", "redrive", &letter]).worked();
+    assert_eq!(again, "1 of email tried again.\n");
+    ben.token();
+    assert_eq!(emulator.mails(&ben.address).len(), 1, "the mail was sent once");
+    let none = emulator.cloud(&["dead-letters", "list"]).worked();
+    assert_eq!(none, "There are no dead letters.\n");
+    visibility("90");
+}
+
+fn a_deployment_is_taken_back(emulator: &Emulator, functions: &str) {
+    let nothing = emulator.cloud(&["rollback"]).failed();
+    assert!(nothing.contains("no earlier deployment"), "{nothing}");
+    emulator.cloud(&["deploy", "--yes", "--functions", functions]).worked();
+    let listed = emulator.cloud(&["rollback", "--list"]).worked();
+    assert_eq!(listed.lines().count(), 3, "a head and two deployments: {listed}");
+    let back = emulator.cloud(&["rollback"]).worked();
+    assert!(back.contains("is what it was with deployment"), "{back}");
+    let listed = emulator.cloud(&["rollback", "--list"]).worked();
+    assert!(listed.contains("went back to"), "{listed}");
+    let unknown = emulator.cloud(&["rollback", "--to", "2001"]).failed();
+    assert!(unknown.contains("there is no deployment 2001"), "{unknown}");
+}
+
+fn what_mail_waits_for_is_said(emulator: &Emulator) {
+    let info = emulator.cloud(&["info"]).worked();
+    assert!(info.contains("example.com (verified;"), "{info}");
+    let ses = aws_sdk_sesv2::Client::new(&emulator.config());
+    let sandboxed = ses
+        .put_account_details()
+        .mail_type(MailType::Transactional)
+        .website_url("https://example.com")
+        .production_access_enabled(false);
+    emulator.block_on(sandboxed.send()).unwrap();
+    // The emulator verifies an identity at once, so this one is taken away.
+    emulator.block_on(ses.delete_email_identity().email_identity("example.com").send()).unwrap();
+    let info = emulator.cloud(&["info"]);
+    assert!(info.err.contains("SES is in its sandbox"), "{info:?}");
+    let info = info.worked();
+    assert!(info.contains("example.com (NOT verified: no mail can be sent;"), "{info}");
+    assert!(
+        info.contains("Mail needs these DNS records") && info.contains("_domainkey.example.com"),
+        "{info}"
+    );
+}
+
+fn removing_keeps_the_data_until_told(emulator: &Emulator, ann: &mut Person<'_>) {
+    let unsure = emulator.cloud(&["remove"]).failed();
+    assert!(unsure.contains("add --yes"), "{unsure}");
+    let kept = emulator.cloud(&["remove", "--yes"]).worked();
+    assert!(kept.contains("Its data is kept") && kept.contains("billion-emulator"), "{kept}");
+    let said = emulator.deploy().worked();
+    ann.moved_to(&address(&said, "API"));
+    let again = ann.sign_in();
+    assert_eq!(again.status, StatusCode::OK, "the table and the keys outlived the stack: {again:?}");
+    let gone = emulator.cloud(&["remove", "--yes", "--with-data"]).worked();
+    assert!(gone.contains("with its data"), "{gone}");
+    let dynamodb = aws_sdk_dynamodb::Client::new(&emulator.config());
+    let tables = emulator.block_on(dynamodb.list_tables().send()).unwrap();
+    assert!(tables.table_names().is_empty(), "{tables:?}");
+}
