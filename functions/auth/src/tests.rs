@@ -3,11 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -24,7 +19,7 @@ use shared::link::{Link, LinkPurpose, LinkToken};
 use shared::password::Hasher;
 use shared::store::{Minted, Store};
 use shared::token::Signer;
-use tokio::net::TcpListener;
+use test_table::TestTable;
 
 use crate::{Auth, router};
 
@@ -46,19 +41,6 @@ struct World {
 }
 
 async fn world() -> World {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let database = dynoxide::Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::from_keys("test", "test", None))
-        .endpoint_url(endpoint)
-        .build();
-    let client = DynamoDb::from_conf(config);
-    create_table(&client).await;
     // It takes a millisecond to look at the clock, so that events have an order.
     let millis = Arc::new(AtomicI64::new(1_800_000_000_000));
     let clock = {
@@ -67,7 +49,7 @@ async fn world() -> World {
     };
     let keys = Keys::fixed(KeySet::parse(KEYS).unwrap());
     let auth = Auth {
-        store: Store::new(client, "test"),
+        store: Store::new(TestTable::new().await.client, test_table::NAME),
         signer: Signer::new(keys.clone(), ORIGIN, clock.clone()),
         keys,
         hasher: Hasher::new(Random::system()),
@@ -76,29 +58,6 @@ async fn world() -> World {
         random: Random::system(),
     };
     World { router: edge(router(auth.clone())), auth, millis }
-}
-
-async fn create_table(client: &DynamoDb) {
-    let attribute = |name: &str| {
-        AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .unwrap()
-    };
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    client
-        .create_table()
-        .table_name("test")
-        .attribute_definitions(attribute("pk"))
-        .attribute_definitions(attribute("sk"))
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .billing_mode(BillingMode::PayPerRequest)
-        .send()
-        .await
-        .unwrap();
 }
 
 impl World {

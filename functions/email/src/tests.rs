@@ -5,9 +5,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
@@ -25,6 +22,7 @@ use shared::store::SignUp;
 use shared::trace::{self, TraceContext};
 use shared::user::User;
 use shared::workspace::{Membership, Role, Workspace};
+use test_table::TestTable;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -160,25 +158,22 @@ struct World {
 }
 
 async fn world() -> World {
-    let table = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let table = TestTable::new().await;
     let mail = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-    let services = vec![(Service::DynamoDb, url(&table)), (Service::Ses, url(&mail))];
+    let mail_url = format!("http://{}", mail.local_addr().unwrap());
+    let services = vec![(Service::DynamoDb, table.url), (Service::Ses, mail_url)];
     let aws = Aws::new(
         "us-east-1".to_owned(),
         Credentials::from_keys("test", "test", None),
         Endpoints { services, all: None },
     );
-    let database = dynoxide::Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(table, database, std::future::pending()));
-    create_table(&aws).await;
     let provider = Provider::default();
     tokio::spawn(provider.clone().serve(mail));
     let seconds = Arc::new(AtomicI64::new(1_800_000_000));
     let clock = Arc::clone(&seconds);
     let sender: Sender = "Billion <hello@billion.example>".parse().unwrap();
     let email = Email {
-        delivery: delivery(Store::connect(&aws, "test"), 1000, Random::system()),
+        delivery: delivery(Store::connect(&aws, test_table::NAME), 1000, Random::system()),
         mailer: Mailer::new(&aws, &sender),
         sender,
         origin: ORIGIN.to_owned(),
@@ -187,26 +182,6 @@ async fn world() -> World {
         random: Random::system(),
     };
     World { email, provider, seconds }
-}
-
-async fn create_table(aws: &Aws) {
-    let attribute = |name: &str| {
-        let builder = AttributeDefinition::builder().attribute_name(name);
-        builder.attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb))
-        .create_table()
-        .table_name("test")
-        .attribute_definitions(attribute("pk"))
-        .attribute_definitions(attribute("sk"))
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .billing_mode(BillingMode::PayPerRequest)
-        .send()
-        .await
-        .unwrap();
 }
 
 fn address(text: &str) -> EmailAddress {

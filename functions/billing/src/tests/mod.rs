@@ -10,10 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, StatusCode};
@@ -32,7 +29,7 @@ use shared::subscription::Customer;
 use shared::token::{AccessClaims, Signer};
 use shared::user::User;
 use shared::workspace::{Membership, Role, Workspace};
-use tokio::net::TcpListener;
+use test_table::TestTable;
 
 use crate::signature::tests::{SECRETS, sign};
 use crate::{Billing, Stripe, Sync, WebhookSecrets, Webhooks, router, webhook_router};
@@ -75,7 +72,7 @@ struct Answered {
 }
 
 async fn world() -> World {
-    let table = table().await;
+    let table = TestTable::new().await.client;
     // It takes a millisecond to look at the clock, so that events have an order.
     let millis = Arc::new(AtomicI64::new(1_800_000_000_000));
     let clock = {
@@ -84,7 +81,7 @@ async fn world() -> World {
     };
     let (provider, base) = Provider::start(1_800_000_000).await;
     let sync = Sync {
-        store: Store::new(table.clone(), "test"),
+        store: Store::new(table.clone(), test_table::NAME),
         stripe: Stripe::at(&base, "sk_test_1", clock.clone()),
         clock: clock.clone(),
         random: Random::system(),
@@ -112,42 +109,6 @@ async fn world() -> World {
         table,
         millis,
     }
-}
-
-async fn table() -> DynamoDb {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let database = dynoxide::Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::from_keys("test", "test", None))
-        .endpoint_url(endpoint)
-        .build();
-    let client = DynamoDb::from_conf(config);
-    let attribute = |name: &str| {
-        AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .unwrap()
-    };
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    client
-        .create_table()
-        .table_name("test")
-        .attribute_definitions(attribute("pk"))
-        .attribute_definitions(attribute("sk"))
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .billing_mode(BillingMode::PayPerRequest)
-        .send()
-        .await
-        .unwrap();
-    client
 }
 
 impl World {
@@ -255,7 +216,7 @@ impl World {
 
     /// The items of a partition.
     async fn items(&self, pk: &str) -> Vec<std::collections::HashMap<String, AttributeValue>> {
-        let query = self.table.query().table_name("test").key_condition_expression("pk = :pk");
+        let query = self.table.query().table_name(test_table::NAME).key_condition_expression("pk = :pk");
         let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
         query.send().await.unwrap().items.unwrap_or_default()
     }

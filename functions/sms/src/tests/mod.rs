@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use jiff::Timestamp;
 use shared::aws::{Aws, Endpoints, Service};
 use shared::cached::Cached;
@@ -30,6 +27,7 @@ use shared::store::{Minted, SignUp, Store};
 use shared::token::Signer;
 use shared::user::User;
 use shared::workspace::{Membership, Role, Workspace};
+use test_table::TestTable;
 use tokio::net::TcpListener;
 
 use self::provider::{Provider, Sent};
@@ -58,15 +56,12 @@ struct World {
 }
 
 async fn world() -> World {
-    let (table, texts) =
-        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-    let services = vec![(Service::DynamoDb, url(&table)), (Service::Sns, url(&texts))];
+    let table = TestTable::new().await;
+    let texts = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let texts_url = format!("http://{}", texts.local_addr().unwrap());
+    let services = vec![(Service::DynamoDb, table.url), (Service::Sns, texts_url)];
     let credentials = Credentials::from_keys("test", "test", None);
     let aws = Aws::new("us-east-1".to_owned(), credentials, Endpoints { services, all: None });
-    let database = dynoxide::Database::memory().unwrap();
-    tokio::spawn(dynoxide::server::serve_with_shutdown(table, database, std::future::pending()));
-    create_table(&aws).await;
     let provider = Provider::default();
     tokio::spawn(provider.clone().serve(texts));
 
@@ -76,7 +71,7 @@ async fn world() -> World {
         let millis = Arc::clone(&millis);
         Clock::from_fn(move || Timestamp::from_millisecond(millis.fetch_add(1, Ordering::Relaxed)).unwrap())
     };
-    let (store, random) = (Store::connect(&aws, "test"), Random::system());
+    let (store, random) = (Store::connect(&aws, test_table::NAME), Random::system());
     let keys = Keys::fixed(KeySet::parse(KEYS).unwrap());
     let signer = Signer::new(keys.clone(), ORIGIN, clock.clone());
     let code_key = Cached::fixed(secret_key::parse("a key that is long enough for any").unwrap());
@@ -123,26 +118,6 @@ async fn world() -> World {
         millis,
         aws,
     }
-}
-
-async fn create_table(aws: &Aws) {
-    let attribute = |name: &str| {
-        let builder = AttributeDefinition::builder().attribute_name(name);
-        builder.attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
-    let key =
-        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
-    aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb))
-        .create_table()
-        .table_name("test")
-        .attribute_definitions(attribute("pk"))
-        .attribute_definitions(attribute("sk"))
-        .key_schema(key("pk", KeyType::Hash))
-        .key_schema(key("sk", KeyType::Range))
-        .billing_mode(BillingMode::PayPerRequest)
-        .send()
-        .await
-        .unwrap();
 }
 
 fn number(text: &str) -> PhoneNumber {

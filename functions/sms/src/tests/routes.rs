@@ -71,8 +71,14 @@ impl World {
     pub(super) async fn item(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
         let client = aws_sdk_dynamodb::Client::new(&self.aws.config(shared::aws::Service::DynamoDb));
         let key = |text: &str| AttributeValue::S(text.to_owned());
-        let output =
-            client.get_item().table_name("test").key("pk", key(pk)).key("sk", key(sk)).send().await.unwrap();
+        let output = client
+            .get_item()
+            .table_name(test_table::NAME)
+            .key("pk", key(pk))
+            .key("sk", key(sk))
+            .send()
+            .await
+            .unwrap();
         output.item
     }
 
@@ -82,7 +88,7 @@ impl World {
         let text = |text: String| AttributeValue::S(text);
         client
             .put_item()
-            .table_name("test")
+            .table_name(test_table::NAME)
             .item("pk", text(format!("USER#{user}")))
             .item("sk", text("PHONE_CODE".to_owned()))
             .item("phone_number", text(request.number.to_string()))
@@ -99,7 +105,7 @@ impl World {
     async fn close_breaker(&self) {
         let client = aws_sdk_dynamodb::Client::new(&self.aws.config(shared::aws::Service::DynamoDb));
         let key = |text: &str| AttributeValue::S(text.to_owned());
-        let delete = client.delete_item().table_name("test").key("pk", key("BREAKER#sms"));
+        let delete = client.delete_item().table_name(test_table::NAME).key("pk", key("BREAKER#sms"));
         delete.key("sk", key("BREAKER")).send().await.unwrap();
     }
 }
