@@ -328,13 +328,18 @@ async fn a_failed_renewal_says_what_to_do_and_is_mended() {
     payer.visit.open("/billing").await;
     payer.to_portal("Update the card").await;
     payer.give_card(GOOD_CARD).await;
+    payer.visit.assert_fit().await;
     payer.back_to_billing().await;
     browser.press("Pay").await;
     payer.wait_for_page("/_stripe/invoices/").await;
+    payer.visit.assert_fit().await;
     payer.press("[data-pay]").await;
     payer.wait_for_status("active").await;
     payer.see_plan("Renews on").await;
     payer.see_invoices(&["Paid", "Paid"]).await;
+    payer.visit.open("/_local/ui/payments").await;
+    browser.see("#invoice-list tr").await;
+    payer.visit.assert_fit().await;
     browser.assert_faultless().await;
 }
 

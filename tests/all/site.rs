@@ -31,8 +31,15 @@ pub(crate) const PAGES: [&str; 19] = [
 ];
 
 /// Every page of the console.
-pub(crate) const CONSOLE_PAGES: [&str; 5] =
-    ["/_local", "/_local/ui/inbox", "/_local/ui/functions", "/_local/ui/dead-letters", "/_local/ui/data"];
+pub(crate) const CONSOLE_PAGES: [&str; 7] = [
+    "/_local",
+    "/_local/ui/inbox",
+    "/_local/ui/texts",
+    "/_local/ui/payments",
+    "/_local/ui/functions",
+    "/_local/ui/dead-letters",
+    "/_local/ui/data",
+];
 
 fn assert_guarded(answer: &Response) {
     for (name, value) in RESPONSE_HEADERS {
