@@ -79,6 +79,15 @@ export async function signOut() {
 }
 
 /**
+ * Deletes the account for good, which ends its session here and in the other tabs.
+ * @param {string} password
+ */
+export async function deleteAccount(password) {
+  await askAsUser("POST", "/api/auth/account/delete", { password });
+  tabs.postMessage("signed-out");
+}
+
+/**
  * Runs when another tab has signed out.
  * @param {() => void} then
  */

@@ -2,6 +2,7 @@
 
 import { askAsUser, Problem, SignedOut } from "./api.js";
 import { coolDown } from "./cool-down.js";
+import { asked } from "./dialog.js";
 import { fill, find, show } from "./elements.js";
 import { listen, showProblem } from "./form.js";
 import { view } from "./view.js";
@@ -96,7 +97,7 @@ back.addEventListener("click", () => {
 
 find(section, "[data-remove]", HTMLButtonElement).addEventListener("click", async ({ currentTarget }) => {
   const button = /** @type {HTMLButtonElement} */ (currentTarget);
-  if (button.ariaBusy === "true" || !(await confirmed())) return;
+  if (button.ariaBusy === "true" || (await asked(removal)) !== "remove") return;
   button.ariaBusy = "true";
   say(null);
   try {
@@ -171,15 +172,6 @@ function report(error) {
   if (error instanceof SignedOut) return;
   if (!(error instanceof Problem)) console.error(error);
   showProblem(codeForm, error instanceof Problem ? error : new Problem("Something went wrong on this page."));
-}
-
-/** @returns {Promise<boolean>} */
-function confirmed() {
-  removal.returnValue = "";
-  removal.showModal();
-  return new Promise((resolve) => {
-    removal.addEventListener("close", () => resolve(removal.returnValue === "remove"), { once: true });
-  });
 }
 
 /** @param {string} text */

@@ -1,16 +1,22 @@
 import { me } from "./account.js";
-import { askAsUser } from "./api.js";
+import { askAsUser, deleteAccount } from "./api.js";
+import { asked } from "./dialog.js";
 import { fill, find } from "./elements.js";
 import { emailAddress, listen, required } from "./form.js";
 import { view } from "./view.js";
 
 const name = find(document, "#rename", HTMLFormElement);
 const address = find(document, "#readdress", HTMLFormElement);
+const deletion = find(document, "#delete", HTMLFormElement);
+const sure = find(document, "#sure", HTMLDialogElement);
 
 view("profile", me, ({ user }) => {
   find(name, "#name", HTMLInputElement).value ||= user.name; // unless it is typed already
   fill(address, { email: user.email });
-  find(address, "[autocomplete=username]", HTMLInputElement).value = user.email;
+  fill(sure, { email: user.email });
+  for (const form of [address, deletion]) {
+    find(form, "[autocomplete=username]", HTMLInputElement).value = user.email;
+  }
 });
 
 listen(name, {
@@ -35,5 +41,14 @@ listen(address, {
     address.reset();
     done.textContent = detail;
     done.hidden = false;
+  },
+});
+
+listen(deletion, {
+  checks: { password: required("Enter your password.") },
+  async submit({ password = "" }) {
+    if ((await asked(sure)) !== "delete") return;
+    await deleteAccount(password);
+    location.replace("/account-deleted");
   },
 });

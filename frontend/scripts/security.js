@@ -1,6 +1,7 @@
 import { me } from "./account.js";
 import { askAsUser, Problem, SignedOut } from "./api.js";
 import { timeElement } from "./dates.js";
+import { asked } from "./dialog.js";
 import { fill, find, stamp } from "./elements.js";
 import { listen, required } from "./form.js";
 import { newPassword, showStrength } from "./password.js";
@@ -59,7 +60,8 @@ function sessionRow(session) {
 
 /** @param {Session} session @param {HTMLButtonElement} button */
 async function revoke(session, button) {
-  if (!(await confirmed(session))) return;
+  fill(dialog, { device: session.device });
+  if ((await asked(dialog)) !== "end") return;
   button.ariaBusy = "true";
   try {
     await askAsUser("DELETE", `/api/auth/sessions/${encodeURIComponent(session.id)}`);
@@ -72,16 +74,6 @@ async function revoke(session, button) {
   } finally {
     button.ariaBusy = "false";
   }
-}
-
-/** @param {Session} session @returns {Promise<boolean>} */
-function confirmed(session) {
-  fill(dialog, { device: session.device });
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "end"), { once: true });
-  });
 }
 
 /** @param {string} text @param {"done" | "bad"} how */

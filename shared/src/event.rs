@@ -55,6 +55,15 @@ pub enum Event {
     /// The user moved to another address. [`crate::store::Store::event_address`] has the former one.
     #[serde(rename = "user.email_changed")]
     EmailChanged {},
+    /// The user deleted their account. [`crate::store::Store::event_address`] has the address that it had.
+    #[serde(rename = "user.deleted")]
+    UserDeleted {},
+    /// A workspace went with its last user.
+    #[serde(rename = "workspace.deleted")]
+    WorkspaceDeleted {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+    },
     /// The user signed in.
     #[serde(rename = "session.started")]
     SessionStarted {
@@ -185,6 +194,8 @@ impl Event {
         "user.password_changed",
         "user.email_change_requested",
         "user.email_changed",
+        "user.deleted",
+        "workspace.deleted",
         "session.started",
         "session.ended",
         "billing.notified",
@@ -215,6 +226,8 @@ impl Event {
             Self::PasswordChanged { .. } => "user.password_changed",
             Self::EmailChangeRequested {} => "user.email_change_requested",
             Self::EmailChanged {} => "user.email_changed",
+            Self::UserDeleted {} => "user.deleted",
+            Self::WorkspaceDeleted { .. } => "workspace.deleted",
             Self::SessionStarted { .. } => "session.started",
             Self::SessionEnded { .. } => "session.ended",
             Self::BillingNotified { .. } => "billing.notified",

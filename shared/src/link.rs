@@ -28,6 +28,9 @@ pub enum LinkPurpose {
 }
 
 impl LinkPurpose {
+    /// Every purpose there is.
+    pub const ALL: [Self; 3] = [Self::Verification, Self::PasswordReset, Self::EmailChange];
+
     /// How long a link is good.
     #[must_use]
     pub const fn life(self) -> Duration {

@@ -100,6 +100,9 @@ impl Ledger {
             user.is_some_and(|user| user.attributes.get(attribute).is_some_and(|it| !it.is_null()))
         };
         match kind {
+            // Nobody is told of what happened to whoever is gone, but that they are.
+            _ if consumer == "email" && user.is_none() => kind != "user.deleted",
+            "workspace.deleted" => self.pays_for_nothing(&text(&event.attributes["data"]["workspace_id"])),
             "session.started" => event.attributes["data"]["new_device"] == false,
             "user.signed_up" | "user.verification_requested" => {
                 has("verified_at")
@@ -107,6 +110,12 @@ impl Ledger {
             }
             _ => false,
         }
+    }
+
+    /// Whether a workspace has no subscription, or had one: who ends it leaves no other trace.
+    fn pays_for_nothing(&self, workspace: &str) -> bool {
+        let subscriptions = self.items(&format!("WORKSPACE#{workspace}"), "SUBSCRIPTION");
+        subscriptions.iter().all(|it| it.attributes["subscription"]["status"] == "canceled")
     }
 
     /// Whether the user of an event is to be texted about it.

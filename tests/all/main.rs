@@ -12,6 +12,7 @@ mod browser;
 mod browser_billing;
 mod browser_texts;
 mod console;
+mod deletion;
 mod events;
 mod faults;
 mod forge;

@@ -8,7 +8,7 @@ use tests::platform::repository;
 use tests::{Person, Platform, Response};
 
 /// Every page of the app.
-pub(crate) const PAGES: [&str; 19] = [
+pub(crate) const PAGES: [&str; 20] = [
     "/",
     "/sign-up",
     "/check-mail",
@@ -18,6 +18,7 @@ pub(crate) const PAGES: [&str; 19] = [
     "/reset",
     "/confirm-email",
     "/signed-out",
+    "/account-deleted",
     "/overview",
     "/activity",
     "/billing",

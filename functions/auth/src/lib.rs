@@ -1,10 +1,11 @@
-//! Who you are: sign-up, verification, sign-in, sessions, passwords. Everything below `/api/auth`.
+//! Who you are: sign-up, verification, sign-in, sessions, passwords, and the end of it. Everything below `/api/auth`.
 //!
 //! To a stranger every address looks alike: known, unknown or unverified, the answer is the same,
 //! costs one password hash where there is a password, and one write. What is different
 //! is told by mail, to whoever reads the mail of that address.
 
 mod config;
+mod deletion;
 mod email_change;
 mod jwks;
 mod openapi;
@@ -39,6 +40,7 @@ pub fn router(auth: Auth) -> Router {
         .route("/password", put(password::change))
         .route("/email", put(email_change::ask))
         .route("/email/confirm", post(email_change::confirm))
+        .route("/account/delete", post(deletion::delete))
         .route("/sessions", get(sessions::list))
         .route("/sessions/{id}", delete(sessions::revoke))
         .route("/jwks.json", get(jwks::jwks))

@@ -1,7 +1,7 @@
 use shared::http::Common;
 use utoipa::OpenApi;
 
-use crate::{email_change, jwks, password, sessions, sign_in, sign_up, verification};
+use crate::{deletion, email_change, jwks, password, sessions, sign_in, sign_up, verification};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,7 @@ use crate::{email_change, jwks, password, sessions, sign_in, sign_up, verificati
         password::change,
         email_change::ask,
         email_change::confirm,
+        deletion::delete,
         sessions::list,
         sessions::revoke,
         jwks::jwks,

@@ -96,7 +96,7 @@ async fn end(auth: &Auth, user: UserId, session_id: SessionId, reason: SessionEn
     auth.store.end_session(user, session_id, &event).await
 }
 
-fn cleared_cookies() -> AppendHeaders<[(HeaderName, HeaderValue); 2]> {
+pub(crate) fn cleared_cookies() -> AppendHeaders<[(HeaderName, HeaderValue); 2]> {
     AppendHeaders([Cookie::ACCESS, Cookie::REFRESH].map(|cookie| (header::SET_COOKIE, cookie.clear())))
 }
 

@@ -490,6 +490,52 @@ async fn t5_a_session_is_revoked_by_its_user_only() {
     assert_eq!(there.sessions().await.status, 401);
 }
 
+/// T5, A9, E1
+#[tokio::test]
+async fn t5_a_deleted_account_is_gone_with_its_sessions_and_links() {
+    let world = world().await;
+    let mut here = world.signed_in(ADA).await;
+    let mut there = world.browser("203.0.113.2");
+    assert_eq!(there.sign_in(ADA, PASSWORD).await.status, 200);
+    let (mut copy, id) = (here.clone(), world.user_id(ADA).await);
+    let mut links = Vec::new();
+    for purpose in [LinkPurpose::PasswordReset, LinkPurpose::EmailChange] {
+        links.push(world.link(id, purpose, ADA).await);
+    }
+
+    let refused = here.post("/account/delete", json!({ "password": OTHER_PASSWORD })).await;
+    assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["field"]), (422, &json!("password")));
+    assert_eq!(there.refresh().await, 204, "nothing has ended");
+    let mut stranger = world.browser("203.0.113.3");
+    assert_eq!(stranger.post("/account/delete", json!({ "password": PASSWORD })).await.status, 401);
+
+    assert_eq!(here.post("/account/delete", json!({ "password": PASSWORD })).await.status, 204);
+    assert!(!here.has("__Host-access") && !here.has("__Secure-refresh"));
+    let mut told = world.events(id).await;
+    told.truncate(2);
+    told.sort_unstable();
+    assert_eq!(told, ["user.deleted", "workspace.deleted"]);
+    assert_eq!(there.refresh().await, 401);
+    // With an access token that has not expired nothing more can be done.
+    assert_eq!(copy.sessions().await.body["sessions"], json!([]));
+    let again = copy.post("/account/delete", json!({ "password": PASSWORD })).await;
+    assert_eq!(again.status, 401);
+    assert_eq!(copy.refresh().await, 401);
+    let reset = json!({ "token": links[0], "password": OTHER_PASSWORD });
+    assert_eq!(copy.post("/password/reset", reset).await.status, 410);
+    assert_eq!(copy.post("/email/confirm", json!({ "token": links[1] })).await.status, 410);
+    let gone = there.sign_in(ADA, PASSWORD).await;
+    let mut unknown = there.sign_in("nobody@example.com", PASSWORD).await;
+    unknown.body["request_id"] = gone.body["request_id"].clone();
+    assert_eq!((gone.status, gone.body), (unknown.status, unknown.body));
+
+    // Whoever has the address may begin anew, with nothing of the former account.
+    let mut anew = world.signed_in(ADA).await;
+    assert_ne!(world.user_id(ADA).await, id);
+    assert_eq!(anew.sessions().await.body["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(there.refresh().await, 401);
+}
+
 /// T6
 #[tokio::test]
 async fn t6_no_other_site_can_use_the_cookies() {

@@ -93,7 +93,15 @@ impl Billing {
             .collect();
         let key = format!("customer-{workspace_id}-{hash}");
         let id = self.sync.stripe.create_customer(workspace_id, (&email, &name), &key).await?;
-        self.store().add_customer(Customer { id, workspace_id, owner_id: user.id }).await
+        let customer = Customer { id: id.clone(), workspace_id, owner_id: user.id };
+        match self.store().add_customer(customer).await {
+            // The workspace was deleted meanwhile, and nobody else knows of its customer.
+            Err(Error::NotFound) => {
+                self.sync.stripe.delete_customer(&id).await?;
+                Err(Error::NotFound)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Answers where to pay. None: another checkout was begun or paid meanwhile, so look again.
@@ -132,7 +140,12 @@ impl Billing {
             Err(Error::Conflict) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        let session = self.create_session(customer, &checkout).await.map_err(Error::from)?;
+        let session = match self.create_session(customer, &checkout).await {
+            Ok(session) => session,
+            // The workspace was deleted meanwhile, or what was chosen is not sold any more.
+            Err(error) if error.is_missing() => return Err(Error::NotFound.into()),
+            Err(error) => return Err(Error::from(error).into()),
+        };
         self.settle(customer, &checkout, &session, intent).await
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::{Clock, Random};
 use shared::error::Error;
 use shared::event::{Envelope, Event};
+use shared::id::WorkspaceId;
 use shared::store::{Applied, Store, SubscriptionRecord};
 use shared::subscription::{
     Customer, Invoice, InvoiceState, InvoiceStatus, Subscription, SubscriptionStatus,
@@ -62,6 +63,7 @@ impl Sync {
                     None => Ok(()),
                 }
             }
+            Event::WorkspaceDeleted { workspace_id } => self.close(*workspace_id).await,
             Event::UserSignedUp { .. }
             | Event::SignUpRepeated {}
             | Event::VerificationRequested {}
@@ -71,6 +73,7 @@ impl Sync {
             | Event::PasswordChanged { .. }
             | Event::EmailChangeRequested {}
             | Event::EmailChanged {}
+            | Event::UserDeleted {}
             | Event::SessionStarted { .. }
             | Event::SessionEnded { .. }
             | Event::SubscriptionStarted { .. }
@@ -86,6 +89,15 @@ impl Sync {
             | Event::TextsStarted {}
             | Event::PreferencesChanged {} => Ok(()),
         }
+    }
+
+    /// Ends what a workspace pays for: there is no such workspace any more.
+    async fn close(&self, workspace: WorkspaceId) -> Result<(), Error> {
+        let Some(customer) = self.store.customer(workspace).await? else {
+            return Ok(());
+        };
+        self.stripe.delete_customer(&customer.id).await?;
+        self.customer(&customer, Reason::default()).await
     }
 
     /// Reads what the ledger says of a customer and writes it, with what follows, unless something newer was written.

@@ -35,6 +35,8 @@ pub(crate) enum Mail {
     EmailTaken,
     /// Your account moved to another address than this one.
     EmailChanged { at: Moment },
+    /// Your account was deleted.
+    AccountDeleted { at: Moment },
     /// Somebody signed in from a device that your account did not know.
     NewDevice { device: String, at: Moment },
     /// Your phone number gets texts from now on.
@@ -76,6 +78,7 @@ impl Mail {
             Self::EmailChange { .. } => "email_change",
             Self::EmailTaken => "email_taken",
             Self::EmailChanged { .. } => "email_changed",
+            Self::AccountDeleted { .. } => "account_deleted",
             Self::NewDevice { .. } => "new_device",
             Self::PhoneAdded { .. } => "phone_added",
             Self::PhoneRemoved { .. } => "phone_removed",
@@ -100,6 +103,7 @@ impl Mail {
             Self::EmailChange { .. } => "Confirm your new email address",
             Self::EmailTaken => "This address has an account already",
             Self::EmailChanged { .. } => "Your email address was changed",
+            Self::AccountDeleted { .. } => "Your account was deleted",
             Self::NewDevice { .. } => "Sign-in from a new device",
             Self::PhoneAdded { .. } => "A phone number was added",
             Self::PhoneRemoved { .. } => "Your phone number was removed",
@@ -129,6 +133,7 @@ impl Mail {
             | Self::EmailChange { .. }
             | Self::EmailTaken
             | Self::EmailChanged { .. }
+            | Self::AccountDeleted { .. }
             | Self::NewDevice { .. }
             | Self::PhoneAdded { .. }
             | Self::PhoneRemoved { .. }
@@ -247,6 +252,7 @@ mod tests {
             with_link(|link, life| Mail::EmailChange { link, life }),
             Mail::EmailTaken,
             Mail::EmailChanged { at },
+            Mail::AccountDeleted { at },
             Mail::NewDevice { device: "Firefox on Linux".to_owned(), at },
             Mail::PhoneAdded { at },
             Mail::PhoneRemoved { at },
@@ -325,6 +331,7 @@ mod tests {
                 | Mail::PasswordChanged { .. }
                 | Mail::EmailTaken
                 | Mail::EmailChanged { .. }
+                | Mail::AccountDeleted { .. }
                 | Mail::NewDevice { .. }
                 | Mail::PhoneAdded { .. }
                 | Mail::PhoneRemoved { .. }

@@ -73,6 +73,10 @@ impl Email {
                 let old = self.store().event_address(event).await?;
                 old.map(|old| without_link(old, Mail::EmailChanged { at }))
             }
+            Event::UserDeleted {} => {
+                let former = self.store().event_address(event).await?;
+                former.map(|former| without_link(former, Mail::AccountDeleted { at }))
+            }
             Event::SessionStarted { device, new_device: true, .. } => {
                 let user = self.user(event).await?;
                 user.map(|user| without_link(user.email, Mail::NewDevice { device: device.clone(), at }))
@@ -106,6 +110,7 @@ impl Email {
             Event::SessionStarted { new_device: false, .. }
             | Event::SessionEnded { .. }
             | Event::UserRenamed {}
+            | Event::WorkspaceDeleted { .. }
             | Event::BillingNotified { .. }
             | Event::PhoneVerificationRequested {}
             | Event::TextsStopped {}

@@ -455,6 +455,28 @@ async fn a8_a_new_address_is_asked_and_the_old_one_is_told() {
     assert_eq!(world.sent().len(), count);
 }
 
+/// A9: the account's address, which is nobody's any more; and nothing else is sent to whoever is gone.
+#[tokio::test]
+async fn a9_the_last_mail_goes_to_the_address_of_the_deleted_account() {
+    let world = world().await;
+    let id = world.verified("ada@example.com").await;
+    let user = world.email.store().user(id).await.unwrap().unwrap();
+    let deleted = world.event(id, Event::UserDeleted {});
+    let of_workspace = |workspace_id| world.event(id, Event::WorkspaceDeleted { workspace_id });
+    world.email.store().delete_user(&user, &deleted, of_workspace).await.unwrap();
+    let count = world.sent().len();
+    for _ in 0..2 {
+        world.email.handle(&deleted).await.unwrap();
+    }
+    let workspace_id = WorkspaceId::new(world.now(), &Random::system());
+    world.tell(id, Event::SubscriptionEnded { workspace_id }).await.unwrap();
+    world.tell(id, Event::PasswordResetRequested {}).await.unwrap();
+    assert_eq!(world.sent().len(), count + 1);
+    assert_eq!(world.last().destinations, ["ada@example.com"]);
+    assert_eq!(world.last().tags["kind"], "account_deleted");
+    assert!(!world.last().text.contains(NAME));
+}
+
 /// E1
 #[tokio::test]
 async fn e1_that_a_new_address_is_taken_is_told_to_that_address_only() {

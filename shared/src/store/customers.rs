@@ -41,7 +41,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of the table.
+    /// [`Error::NotFound`] when there is no such workspace any more.
     pub async fn add_customer(&self, customer: Customer) -> Result<Customer> {
         let by_workspace =
             to_item(keys::workspace(customer.workspace_id), keys::CUSTOMER.to_owned(), &customer)?;
@@ -51,8 +51,14 @@ impl Store {
             put.return_values_on_condition_check_failure =
                 Some(aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld);
         }
-        match self.transact(vec![by_workspace, self.put(by_id)]).await {
+        let exists = self.check(
+            (keys::workspace(customer.workspace_id), keys::WORKSPACE.to_owned()),
+            "attribute_exists(pk)",
+            &[],
+        );
+        match self.transact(vec![exists, by_workspace, self.put(by_id)]).await {
             Ok(()) => Ok(customer),
+            Err(Refused::Condition { place: 0, .. }) => Err(Error::NotFound),
             Err(Refused::Condition { item, .. }) => from_item(item.ok_or(Error::Conflict)?),
             Err(Refused::Failed(error)) => Err(error),
         }

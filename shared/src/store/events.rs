@@ -76,7 +76,8 @@ impl Store {
         Ok(Activity { events, next })
     }
 
-    /// The address that an event is about: of a change asked for the new one, of a change made the old one.
+    /// The address that an event is about: of a change asked for the new one, of a change made the old one, of a
+    /// deletion the last one.
     ///
     /// # Errors
     ///

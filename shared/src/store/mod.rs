@@ -36,6 +36,7 @@ mod breaker;
 mod checkouts;
 mod claims;
 mod customers;
+mod deletion;
 mod events;
 mod idempotency;
 mod keys;

@@ -175,12 +175,12 @@ impl Store {
         Ok(phone.is_some())
     }
 
-    fn drop_phone(&self, user: UserId, number: &PhoneNumber) -> TransactWriteItem {
+    pub(super) fn drop_phone(&self, user: UserId, number: &PhoneNumber) -> TransactWriteItem {
         let key = (keys::user(user), keys::PHONE.to_owned());
         self.delete(key, Some("phone_number = :number"), &[(":number", text(number))])
     }
 
-    fn disown(&self, user: UserId, number: &PhoneNumber) -> TransactWriteItem {
+    pub(super) fn disown(&self, user: UserId, number: &PhoneNumber) -> TransactWriteItem {
         let key = (keys::phone(number), keys::PHONE.to_owned());
         self.delete(key, Some("user_id = :user"), &[(":user", text(user))])
     }

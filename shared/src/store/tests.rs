@@ -17,6 +17,7 @@ use crate::limit::Limit;
 use crate::link::{Link, LinkPurpose, LinkToken};
 use crate::password::PasswordHash;
 use crate::session::{Refreshed, SESSION_LIFE, Session, SessionEnd};
+use crate::subscription::Customer;
 use crate::user::User;
 use crate::workspace::{Membership, Role, Workspace};
 
@@ -338,6 +339,54 @@ async fn t5_an_ended_or_expired_session_refreshes_no_more() {
     assert!(matches!(world.refresh(&session, 0, world.now).await, Refreshed::Ended));
     let again = world.store.end_session(user.id, session.id, &world.replayed(&session)).await;
     assert!(matches!(again, Err(Error::NotFound)));
+}
+
+/// T5: as many sessions as no transaction holds, one of which began after the user was looked at.
+#[tokio::test]
+async fn t5_a_deleted_user_leaves_no_session_and_no_workspace_to_pay_for() {
+    let world = world().await;
+    let sign_up = world.sign_up_of("ada@example.com");
+    world.store.sign_up(&sign_up).await.unwrap();
+    let id = sign_up.user.id;
+    let token = world.link(id, LinkPurpose::Verification, "ada@example.com").await;
+    world.store.verify_user(&token, world.now, &world.event(id, Event::UserVerified {})).await.unwrap();
+    let mut user = world.store.user(id).await.unwrap().unwrap();
+    for _ in 0..120 {
+        world.signed_in(&user).await;
+        user = world.store.user(id).await.unwrap().unwrap();
+    }
+    let late = world.signed_in(&user).await;
+    let deleted = world.event(id, Event::UserDeleted {});
+    let of_workspace = |workspace_id| world.event(id, Event::WorkspaceDeleted { workspace_id });
+    world.store.delete_user(&user, &deleted, of_workspace).await.unwrap();
+    assert!(world.store.sessions(id, world.now).await.unwrap().is_empty());
+    assert!(matches!(world.refresh(&late, 0, world.now).await, Refreshed::Ended));
+    assert!(world.store.user_with_memberships(id).await.unwrap().is_none());
+    assert_eq!(world.store.event_address(&deleted).await.unwrap(), Some(address("ada@example.com")));
+
+    // A sign-in, a code and a customer that were under way come to nothing.
+    let (session, event) = world.session_of(&user);
+    let started = world.store.start_session(&user, &session, None, &event).await;
+    assert!(matches!(started, Err(Error::Conflict)));
+    let customer = Customer { id: "cus_1".to_owned(), workspace_id: sign_up.workspace.id, owner_id: id };
+    assert!(matches!(world.store.add_customer(customer).await, Err(Error::NotFound)));
+    assert!(world.store.customer_by_id("cus_1").await.unwrap().is_none());
+    let again = world.store.delete_user(&user, &deleted, of_workspace).await;
+    assert!(matches!(again, Err(Error::Unauthenticated)));
+}
+
+/// A6: a password that was changed after it was checked deletes nothing.
+#[tokio::test]
+async fn a6_a_password_of_before_deletes_no_account() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    let token = world.link(user.id, LinkPurpose::PasswordReset, "ada@example.com").await;
+    world.store.reset_password(&token, &hash("new"), world.now, |_| Vec::new()).await.unwrap();
+    let deleted = world.event(user.id, Event::UserDeleted {});
+    let of_workspace = |workspace_id| world.event(user.id, Event::WorkspaceDeleted { workspace_id });
+    let refused = world.store.delete_user(&user, &deleted, of_workspace).await;
+    assert!(matches!(refused, Err(Error::Conflict)));
+    assert!(world.store.user(user.id).await.unwrap().is_some());
 }
 
 /// I1

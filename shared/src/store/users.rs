@@ -36,11 +36,11 @@ struct EmailItem {
     verified: bool,
 }
 
-/// Most items in a transaction (DynamoDB's limit is 100), less what a new password writes besides.
-const SESSIONS_IN_A_TRANSACTION: usize = 90;
+/// Most items in a transaction (DynamoDB's limit is 100), less what is written besides.
+const SESSIONS_IN_A_TRANSACTION: usize = 80;
 
-/// How often a new password is tried again when somebody signed in meanwhile.
-const VERSION_RETRIES: usize = 5;
+/// How often what depends on the user as they are is tried again when somebody signed in meanwhile.
+pub(super) const VERSION_RETRIES: usize = 5;
 
 /// For how long the address that an event is about is kept: longer than any queue keeps the event.
 const ADDRESS_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -220,7 +220,6 @@ impl Store {
         now: Timestamp,
         event: &Envelope,
     ) -> Result<()> {
-        let old_hash = user.password_hash.clone();
         let mut user = user.clone();
         for _ in 0..VERSION_RETRIES {
             let mut writes = vec![
@@ -232,16 +231,21 @@ impl Store {
             writes.extend(self.end_sessions(user.id, Some(keep)).await?);
             match self.transact(writes).await {
                 Ok(()) => return Ok(()),
-                Err(Refused::Condition { .. }) => {
-                    user = self.user(user.id).await?.ok_or(Error::Unauthenticated)?;
-                    if user.password_hash != old_hash {
-                        return Err(Error::Conflict);
-                    }
-                }
+                Err(Refused::Condition { .. }) => user = self.as_now(&user).await?,
                 Err(Refused::Failed(error)) => return Err(error),
             }
         }
         Err(Error::Conflict)
+    }
+
+    /// A user who gave their password, as they are now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] when the password was changed meanwhile.
+    pub(super) async fn as_now(&self, user: &User) -> Result<User> {
+        let now = self.user(user.id).await?.ok_or(Error::Unauthenticated)?;
+        if now.password_hash == user.password_hash { Ok(now) } else { Err(Error::Conflict) }
     }
 
     /// Keeps the address that the user asked to move to beside the event that tells of it.
@@ -309,7 +313,11 @@ impl Store {
     }
 
     /// Deletes the user's sessions but one. Those above what a transaction holds are deleted at once.
-    async fn end_sessions(&self, user: UserId, keep: Option<SessionId>) -> Result<Vec<TransactWriteItem>> {
+    pub(super) async fn end_sessions(
+        &self,
+        user: UserId,
+        keep: Option<SessionId>,
+    ) -> Result<Vec<TransactWriteItem>> {
         let kept = keep.map(keys::session);
         let pk = keys::user(user);
         let sessions = self.query(&pk, keys::SESSION_PREFIX).await?;
@@ -339,13 +347,13 @@ impl Store {
         )
     }
 
-    fn put_address(&self, address: &EmailAddress, event: &Envelope) -> TransactWriteItem {
+    pub(super) fn put_address(&self, address: &EmailAddress, event: &Envelope) -> TransactWriteItem {
         let mut item = bare_item(keys::user(event.subject), keys::address(event.id));
         item.insert("email".to_owned(), text(address));
         self.put(expiring(item, event.time + ADDRESS_LIFE))
     }
 
-    fn forget_link(&self, user: UserId, purpose: LinkPurpose) -> TransactWriteItem {
+    pub(super) fn forget_link(&self, user: UserId, purpose: LinkPurpose) -> TransactWriteItem {
         self.delete((keys::user(user), keys::link(purpose)), None, &[])
     }
 

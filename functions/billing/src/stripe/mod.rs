@@ -20,7 +20,7 @@ use stripe_checkout::checkout_session::{
     ExpireCheckoutSession, RetrieveCheckoutSession,
 };
 use stripe_client_core::{IdempotencyKey, RequestStrategy, StripeRequest};
-use stripe_core::customer::CreateCustomer;
+use stripe_core::customer::{CreateCustomer, DeleteCustomer};
 use stripe_product::price::ListPrice;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionStatus, InvoiceStatus};
 use stripe_types::List;
@@ -114,6 +114,16 @@ impl Stripe {
         let request = CreateCustomer::new().email(email).name(name).metadata(of_workspace(workspace));
         let customer = self.once(&request, key).await?;
         Ok(customer.id.to_string())
+    }
+
+    /// Deletes a customer, whose subscriptions end at once, and who can buy nothing any more. Of one that there is not,
+    /// nothing is left to do. <https://docs.stripe.com/api/customers/delete>
+    pub(crate) async fn delete_customer(&self, customer: &str) -> Result<(), StripeError> {
+        match self.send(&DeleteCustomer::new(customer)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_missing() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// All subscriptions that a customer has or had, of what we sell. A customer that there is not has none.

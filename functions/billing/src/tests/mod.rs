@@ -1,6 +1,7 @@
 //! The functions against an embedded DynamoDB and a payment provider's ledger, in one process.
 
 mod checkout;
+mod deletion;
 mod permutations;
 mod provider;
 mod routes;

@@ -161,7 +161,7 @@ impl<'a> Case<'a> {
             Step::Stall(which) => {
                 if let Some(event) = pick(&self.events().await, which) {
                     self.handled.insert(event.id.to_string());
-                    let (made, let_go) = self.world.provider.hold();
+                    let (made, let_go) = self.world.provider.hold("GET /v1/subscriptions?customer=");
                     let sync = self.world.sync.clone();
                     let handling = tokio::spawn(async move { sync.handle(event).await.unwrap() });
                     made.await.unwrap();
@@ -410,7 +410,7 @@ async fn b2_what_was_read_earlier_never_replaces_what_was_read_later() {
     let (person, customer) = world.customer().await;
     world.provider.ledger().subscribe(&customer.id, "price_pro_month", false);
     let id = world.provider.ledger().subscriptions[0].id.clone();
-    let (made, let_go) = world.provider.hold();
+    let (made, let_go) = world.provider.hold("GET /v1/subscriptions?customer=");
     let slow = {
         let (sync, customer) = (world.sync.clone(), customer.clone());
         tokio::spawn(async move { sync.customer(&customer, Reason::default()).await })

@@ -32,8 +32,10 @@ pub(super) struct Ledger {
     pub(super) calls: Vec<String>,
     /// What goes wrong with the next requests that change something.
     pub(super) faults: VecDeque<Fault>,
-    /// The next answer about a customer's subscriptions is made, told of, and kept back until it is let go.
-    hold: Option<(oneshot::Sender<()>, Arc<Notify>)>,
+    /// Every request is answered by an error, and does nothing.
+    pub(super) is_down: bool,
+    /// The next answer to a request for this is made, told of, and kept back until it is let go.
+    hold: Option<(&'static str, oneshot::Sender<()>, Arc<Notify>)>,
     answered: HashMap<String, (String, Answer)>,
     at_work: HashSet<String>,
     ids: u64,
@@ -120,12 +122,12 @@ impl Provider {
         self.ledger().answered.clear();
     }
 
-    /// Keeps back the next answer about a customer's subscriptions: what it says is as of now. Answers what tells that it
+    /// Keeps back the next answer to a request that begins so: what it says is as of now. Answers what tells that it
     /// was made, and what lets it go.
-    pub(super) fn hold(&self) -> (oneshot::Receiver<()>, Arc<Notify>) {
+    pub(super) fn hold(&self, request: &'static str) -> (oneshot::Receiver<()>, Arc<Notify>) {
         let (made, is_made) = oneshot::channel();
         let let_go = Arc::new(Notify::new());
-        self.ledger().hold = Some((made, Arc::clone(&let_go)));
+        self.ledger().hold = Some((request, made, Arc::clone(&let_go)));
         (is_made, let_go)
     }
 }
@@ -165,17 +167,17 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
         if let Some(key) = &key {
             ledger.at_work.remove(key);
         }
-        if fault == Some(Fault::Refuse) {
-            return faulty(fault, (500, error("api_error")));
+        if fault == Some(Fault::Refuse) || ledger.is_down {
+            return faulty(Some(Fault::Refuse), (500, error("api_error")));
         }
         let answer = ledger.answer(&parts.method, &path, &query, &body);
         if let Some(key) = key {
             ledger.answered.insert(key, (format!("{path}?{body}"), answer.clone()));
         }
-        let is_held = path == "/v1/subscriptions" && query.contains("customer=");
-        (answer, if is_held { ledger.hold.take() } else { None })
+        let request = format!("{} {path}?{query}", parts.method);
+        (answer, ledger.hold.take_if(|(held, ..)| request.starts_with(*held)))
     };
-    if let Some((made, let_go)) = hold {
+    if let Some((_, made, let_go)) = hold {
         _ = made.send(());
         let_go.notified().await;
     }
@@ -224,6 +226,13 @@ impl Ledger {
                 self.customers.push(id.clone());
                 (200, json!({ "object": "customer", "id": id, "created": self.now, "livemode": false }))
             }
+            ("DELETE", ["customers", id]) => {
+                if !self.customers.iter().any(|it| it == id) {
+                    return (404, error("resource_missing"));
+                }
+                self.delete(id);
+                (200, json!({ "object": "customer", "id": id, "deleted": true }))
+            }
             ("GET", ["subscriptions"]) => {
                 let customer = query.get("customer");
                 if customer.is_some_and(|customer| !self.customers.contains(customer)) {
@@ -254,6 +263,9 @@ impl Ledger {
                 assert_eq!(form["line_items[0][quantity]"], "1");
                 assert!(form["subscription_data[metadata][workspace_id]"].starts_with("wsp_"));
                 assert!(form["success_url"].ends_with("/billing/return?checkout=success"));
+                if !self.customers.contains(&form["customer"]) {
+                    return (400, error("resource_missing"));
+                }
                 let session = Session {
                     id: self.id("cs"),
                     customer: form["customer"].clone(),
@@ -341,6 +353,18 @@ impl Ledger {
         let id = self.id("cus");
         self.customers.push(id.clone());
         id
+    }
+
+    /// A customer is no more, nor is what it pays for or was about to.
+    fn delete(&mut self, customer: &str) {
+        self.customers.retain(|it| it != customer);
+        for subscription in self.subscriptions.iter_mut().filter(|it| it.customer == customer) {
+            subscription.status = "canceled";
+            subscription.ended_at = Some(self.now);
+        }
+        for session in self.sessions.iter_mut().filter(|it| it.customer == customer) {
+            session.status = "expired";
+        }
     }
 
     /// A new subscription, paid or on trial.

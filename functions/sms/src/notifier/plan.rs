@@ -49,6 +49,8 @@ impl Notifier {
             | Event::UserRenamed {}
             | Event::PasswordResetRequested {}
             | Event::EmailChangeRequested {}
+            | Event::UserDeleted {}
+            | Event::WorkspaceDeleted { .. }
             | Event::SessionEnded { .. }
             | Event::BillingNotified { .. }
             | Event::SubscriptionStarted { .. }
