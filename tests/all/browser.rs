@@ -285,6 +285,46 @@ async fn a_person_without_a_mouse_signs_in_and_out() {
     browser.assert_faultless().await;
 }
 
+/// T5: an account ends where it is managed, after a second thought; its other tabs end with it.
+#[tokio::test]
+async fn t5_a_person_deletes_their_account() {
+    let platform = Platform::start().await;
+    let ada = Person::verified(&platform, "Ada").await;
+    let visit = Visit::new(&platform).await;
+    let browser = &visit.browser;
+    visit.sign_in(&ada).await;
+    let first = browser.driver().window().await.unwrap();
+    let tab = browser.driver().new_tab().await.unwrap();
+    browser.driver().switch_to_window(tab).await.unwrap();
+    visit.open("/profile").await;
+    browser.see_text("ada@example.com").await;
+    let type_in = async |password: &str| {
+        let field = browser.see("#delete-password").await;
+        field.clear().await.unwrap();
+        field.send_keys(password).await.unwrap();
+    };
+    browser.press("Delete the account").await;
+    browser.see_text("Enter your password.").await;
+    type_in(OTHER_PASSWORD).await;
+    browser.press("Delete the account").await;
+    browser.see_text("cannot be brought back").await;
+    visit.assert_fit().await;
+    browser.press("Delete for good").await;
+    browser.see_text("This is not your password.").await;
+    type_in(PASSWORD).await;
+    browser.press("Delete the account").await;
+    browser.press("Keep it").await;
+    ada.sign_in().await;
+    browser.press("Delete the account").await;
+    browser.press("Delete for good").await;
+    browser.wait_for_path("/account-deleted").await;
+    platform.inbox.wait_for("ada@example.com", "Your account was deleted").await;
+    ada.client.post("/api/auth/refresh").expect_problem(401, "unauthenticated").await;
+    browser.driver().switch_to_window(first).await.unwrap();
+    browser.wait_for_path("/signed-out").await;
+    browser.assert_faultless().await;
+}
+
 /// The chain at the heart of the app, seen while it runs.
 #[tokio::test]
 async fn the_console_shows_a_sign_ups_whole_chain_as_it_runs() {

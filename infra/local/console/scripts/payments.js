@@ -43,7 +43,8 @@ async function load() {
 /** @param {Payments} payments */
 function draw(payments) {
   const { customers } = payments;
-  const name = (/** @type {string} */ id) => customers.find((customer) => customer.id === id)?.email ?? shortId(id);
+  const known = (/** @type {string} */ id) => customers.find((customer) => customer.id === id);
+  const name = (/** @type {string} */ id) => known(id)?.email ?? shortId(id) + (known(id)?.deleted ? ", deleted" : "");
   drawClock(payments);
   drawSwitches(payments);
 
@@ -56,7 +57,8 @@ function draw(payments) {
       return row;
     },
     update: (row, it) => {
-      const card = customers.find((customer) => customer.id === it.customer)?.card;
+      const customer = known(it.customer);
+      const card = customer?.card;
       const until = it.ended_at ?? it.cancel_at ?? it.period_end;
       const word = it.cancel_at !== null && it.ended_at === null ? `${it.status}, ends` : it.status;
       fill(row, {
@@ -69,6 +71,7 @@ function draw(payments) {
       setAttribute(slot(row, "until"), "title", fullTime(until));
       setAttribute(slot(row, "status"), "data-state", STATES[it.status] ?? "idle");
       link(row, "[data-flow]", it.trace && flowPage(it.trace));
+      one("[data-portal]", HTMLButtonElement, row).hidden = customer?.deleted ?? false;
     },
   });
 

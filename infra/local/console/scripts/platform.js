@@ -116,7 +116,9 @@
  * @property {number} ahead_seconds
  * @property {{ at: string, what: string } | null} next
  * @property {Switches} switches
- * @property {{ id: string, email: string | null, card: { brand: string, last4: string } | null }[]} customers
+ * @property {{
+ *   id: string, deleted: boolean, email: string | null, card: { brand: string, last4: string } | null,
+ * }[]} customers
  * @property {{
  *   id: string, customer: string, status: string, plan: string, amount: number, currency: string, interval: string,
  *   period_end: string, cancel_at: string | null, ended_at: string | null, trace: string | null,

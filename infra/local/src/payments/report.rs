@@ -116,11 +116,13 @@ pub(crate) fn attempt(it: &Attempt) -> Value {
 
 fn report(ledger: &Ledger, limit: usize) -> Value {
     let settings = ledger.settings();
-    let customers = ledger.customers.iter().rev().filter(|it| !it.deleted).take(limit).map(|it| {
+    let customers = ledger.customers.iter().rev().take(limit).map(|it| {
+        let known = |text: &Option<String>| text.clone().filter(|_| !it.deleted);
         json!({
             "id": it.id,
-            "email": it.email,
-            "name": it.name,
+            "deleted": it.deleted,
+            "email": known(&it.email),
+            "name": known(&it.name),
             "balance": it.balance,
             "card": it.default_card.as_ref().or(card_in_use(ledger, &it.id)).and_then(|id| card(ledger, id)),
             "metadata": it.metadata,
