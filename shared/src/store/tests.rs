@@ -375,6 +375,37 @@ async fn t5_a_deleted_user_leaves_no_session_and_no_workspace_to_pay_for() {
     assert!(matches!(again, Err(Error::Unauthenticated)));
 }
 
+/// T5: whoever signs in while the account is deleted is not signed in when it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t5_no_session_outlives_its_user_whenever_it_began() {
+    let world = world().await;
+    for round in 0..20 {
+        let user = world.verified(&format!("ada{round}@example.com")).await;
+        let deleted = world.event(user.id, Event::UserDeleted {});
+        let sign_ins = {
+            let (store, user) = (world.store.clone(), user.clone());
+            let sessions: Vec<_> = (0..12).map(|_| world.session_of(&user)).collect();
+            tokio::spawn(async move {
+                for (session, event) in sessions {
+                    if store.start_session(&user, &session, None, &event).await.is_err() {
+                        break;
+                    }
+                }
+            })
+        };
+        let of_workspace = |workspace_id| world.event(user.id, Event::WorkspaceDeleted { workspace_id });
+        // It gives up when it meets one sign-in after the other, and is asked for again.
+        loop {
+            match world.store.delete_user(&user, &deleted, of_workspace).await {
+                Ok(()) => break,
+                Err(error) => assert!(matches!(error, Error::Conflict), "{error:?}"),
+            }
+        }
+        sign_ins.await.unwrap();
+        assert!(world.store.sessions(user.id, world.now).await.unwrap().is_empty());
+    }
+}
+
 /// A6: a password that was changed after it was checked deletes nothing.
 #[tokio::test]
 async fn a6_a_password_of_before_deletes_no_account() {
