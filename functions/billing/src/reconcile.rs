@@ -67,6 +67,15 @@ pub async fn run_reconcile(sync: Sync) -> Result<(), lambda_runtime::Error> {
     .await
 }
 
+/// What is wrong with a customer.
+#[derive(Debug, Clone, Copy)]
+enum Amiss {
+    /// The ledger says something else than is known.
+    Differs,
+    /// It pays for a workspace that was deleted.
+    Orphaned,
+}
+
 impl Sync {
     /// Goes on walking until the deadline; a page that is begun is done.
     ///
@@ -79,8 +88,12 @@ impl Sync {
         while !walk.complete {
             let page = self.stripe.all_subscriptions(after.as_deref()).await?;
             walk.seen += page.subscriptions.len();
-            for customer in self.differing(&page.subscriptions).await? {
-                match self.customer(&customer, Reason::default()).await {
+            for (customer, amiss) in self.amiss(&page.subscriptions).await? {
+                let mended = match amiss {
+                    Amiss::Differs => self.customer(&customer, Reason::default()).await,
+                    Amiss::Orphaned => self.close(&customer).await,
+                };
+                match mended {
                     Ok(()) => walk.mended += 1,
                     Err(error) => {
                         walk.failed += 1;
@@ -103,17 +116,31 @@ impl Sync {
         Ok(walk)
     }
 
-    /// The customers of whom the ledger says something else than is known.
-    async fn differing(&self, page: &[LedgerSubscription]) -> Result<Vec<Customer>, Error> {
+    /// The customers of whom the ledger says something else than is known, or than may be.
+    async fn amiss(&self, page: &[LedgerSubscription]) -> Result<Vec<(Customer, Amiss)>, Error> {
         let ids: HashSet<&str> = page.iter().map(|it| it.customer_id.as_str()).collect();
         let customers = self.store.customers_by_id(ids).await?;
-        let workspaces = customers.iter().map(|customer| customer.workspace_id);
-        let known = self.store.subscriptions(workspaces).await?;
-        let differs = |customer: &Customer| {
-            let mut of_customer = page.iter().filter(|it| it.customer_id == customer.id);
-            of_customer.any(|it| differs(&it.subscription, &known, customer.workspace_id))
+        let workspaces = || customers.iter().map(|customer| customer.workspace_id);
+        let (known, there) = tokio::try_join!(
+            self.store.subscriptions(workspaces()),
+            self.store.existing_workspaces(workspaces())
+        )?;
+        let amiss = |customer: &Customer| {
+            let mut of_customer =
+                page.iter().filter(|it| it.customer_id == customer.id).map(|it| &it.subscription);
+            let workspace = customer.workspace_id;
+            if !there.contains(&workspace) {
+                // Of a customer that was deleted the ledger may say nothing by which to compare.
+                let pays = of_customer.chain(known.get(&workspace)).any(Subscription::is_live);
+                return pays.then_some(Amiss::Orphaned);
+            }
+            of_customer.any(|it| differs(it, &known, workspace)).then_some(Amiss::Differs)
         };
-        Ok(customers.into_iter().filter(differs).collect())
+        let found = |customer| {
+            let amiss = amiss(&customer)?;
+            Some((customer, amiss))
+        };
+        Ok(customers.into_iter().filter_map(found).collect())
     }
 }
 

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use shared::clock::{Clock, Random};
 use shared::error::Error;
 use shared::event::{Envelope, Event};
-use shared::id::WorkspaceId;
 use shared::store::{Applied, Store, SubscriptionRecord};
 use shared::subscription::{
     Customer, Invoice, InvoiceState, InvoiceStatus, Subscription, SubscriptionStatus,
@@ -63,7 +62,10 @@ impl Sync {
                     None => Ok(()),
                 }
             }
-            Event::WorkspaceDeleted { workspace_id } => self.close(*workspace_id).await,
+            Event::WorkspaceDeleted { workspace_id } => match self.store.customer(*workspace_id).await? {
+                Some(customer) => self.close(&customer).await,
+                None => Ok(()),
+            },
             Event::UserSignedUp { .. }
             | Event::SignUpRepeated {}
             | Event::VerificationRequested {}
@@ -91,13 +93,10 @@ impl Sync {
         }
     }
 
-    /// Ends what a workspace pays for: there is no such workspace any more.
-    async fn close(&self, workspace: WorkspaceId) -> Result<(), Error> {
-        let Some(customer) = self.store.customer(workspace).await? else {
-            return Ok(());
-        };
+    /// Ends what a customer pays for, whose workspace was deleted.
+    pub(crate) async fn close(&self, customer: &Customer) -> Result<(), Error> {
         self.stripe.delete_customer(&customer.id).await?;
-        self.customer(&customer, Reason::default()).await
+        self.customer(customer, Reason::default()).await
     }
 
     /// Reads what the ledger says of a customer and writes it, with what follows, unless something newer was written.

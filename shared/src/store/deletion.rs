@@ -1,16 +1,18 @@
 //! The end of an account: what names its user goes, in one transaction.
 
+use std::collections::HashSet;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::keys;
-use super::table::{Refused, Store, number, text};
+use super::table::{Refused, Store, bare_item, from_item, number, text};
 use super::users::{VERSION_RETRIES, user_key};
 use crate::error::{Error, Result};
 use crate::event::Envelope;
 use crate::id::WorkspaceId;
 use crate::link::LinkPurpose;
 use crate::user::User;
-use crate::workspace::Role;
+use crate::workspace::{Role, Workspace};
 
 impl Store {
     /// Deletes a user who gave their password, with all that names them: name, address, number, preferences, sessions,
@@ -80,5 +82,21 @@ impl Store {
         }
         writes.extend(self.end_sessions(user.id, None).await?);
         Ok(writes)
+    }
+
+    /// Those of these workspaces that were not deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of the table.
+    pub async fn existing_workspaces(
+        &self,
+        ids: impl IntoIterator<Item = WorkspaceId>,
+    ) -> Result<HashSet<WorkspaceId>> {
+        let ids: HashSet<WorkspaceId> = ids.into_iter().collect();
+        let key = |id: &WorkspaceId| bare_item(keys::workspace(*id), keys::WORKSPACE.to_owned());
+        let items = self.batch_get(ids.iter().map(key).collect()).await?;
+        let workspaces = items.into_iter().map(from_item::<Workspace>);
+        workspaces.map(|workspace| workspace.map(|workspace| workspace.id)).collect()
     }
 }

@@ -50,6 +50,27 @@ async fn b5_v2_a_deleted_workspace_pays_no_more_however_often_that_is_told() {
     }
 }
 
+/// B5: what tells of the deletion is lost, as when its message died; the reconcile finds who pays for nothing.
+#[tokio::test]
+async fn b5_the_reconcile_ends_what_a_deleted_workspace_still_pays_for() {
+    let world = world().await;
+    let (gone, customer) = world.customer().await;
+    let (_, other) = world.customer().await;
+    for customer in [&customer, &other] {
+        world.provider.ledger().subscribe(&customer.id, "price_pro_month", false);
+    }
+    let reconcile = async || {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        world.sync.reconcile(deadline).await.unwrap()
+    };
+    assert_eq!((reconcile().await.mended, reconcile().await.mended), (2, 0));
+    world.delete(&gone).await;
+    assert_eq!((reconcile().await.mended, reconcile().await.mended), (1, 0));
+    assert_eq!(world.provider.ledger().customers, [other.id]);
+    let known = world.sync.store.subscription(gone.workspace_id).await.unwrap().unwrap();
+    assert_eq!(known.status, SubscriptionStatus::Canceled);
+}
+
 /// B5: a workspace that never bought anything is nobody's customer.
 #[tokio::test]
 async fn b5_a_deleted_workspace_that_bought_nothing_is_no_business_of_the_provider() {
