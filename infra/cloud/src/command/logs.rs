@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -36,28 +37,43 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     place.stack().await?;
     let logs = Client::new(&place.aws.config);
     let group = names::log_group(MODEL, &place.stage.name, function.name);
+    // One wait for all rounds: what is pressed while the log is read shall count.
+    tokio::select! {
+        done = follow(&logs, &group, arguments) => done,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+async fn follow(logs: &Client, group: &str, arguments: &Arguments) -> Result<()> {
     let mut seen = BTreeSet::new();
     let mut from = milliseconds_ago(arguments.since);
     loop {
-        let lines = read(&logs, &group, from, arguments.containing.as_deref()).await?;
-        for line in lines {
-            if seen.insert(line.id) {
-                println!("{}", line.text);
-            }
+        let lines = read(logs, group, from, arguments.containing.as_deref()).await?;
+        match print(lines.iter().filter(|line| !seen.contains(&line.id))) {
+            Ok(()) => {}
+            // Whoever read it has read enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Failure::new(format!("the log cannot be printed: {error}"))),
         }
         if !arguments.tail {
-            break;
+            if lines.is_empty() {
+                eprintln!("{} logged nothing in that time.", arguments.name);
+            }
+            return Ok(());
         }
+        // What the next reading finds again was in this one.
+        seen = lines.into_iter().map(|line| line.id).collect();
         from = from.max(milliseconds_ago(LATE));
-        tokio::select! {
-            () = tokio::time::sleep(POLL) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-        }
+        tokio::time::sleep(POLL).await;
     }
-    if seen.is_empty() {
-        eprintln!("{} logged nothing in that time.", arguments.name);
+}
+
+fn print<'a>(lines: impl Iterator<Item = &'a Line>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{}", line.text)?;
     }
-    Ok(())
+    out.flush()
 }
 
 struct Line {

@@ -1,4 +1,8 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 
 use aws_sdk_sesv2::types::MailType;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -98,6 +102,7 @@ fn what_people_look_at_is_there(emulator: &Emulator) {
     });
     let none = emulator.cloud(&["logs", "email", "--containing", "no-line-has-this"]);
     assert!(none.err.contains("logged nothing"), "{none:?}");
+    a_log_is_followed(emulator);
 
     let metrics = emulator.cloud(&["metrics"]).worked();
     let email = metrics.lines().filter(|line| line.trim_start().starts_with("email")).count();
@@ -120,6 +125,30 @@ fn what_people_look_at_is_there(emulator: &Emulator) {
     let deployed =
         emulator.cloud(&["deploy", "function", "email", "--functions", functions().to_str().unwrap()]);
     assert!(deployed.worked().contains("billion-emulator-email runs the new code"));
+}
+
+fn a_log_is_followed(emulator: &Emulator) {
+    let reports = |log: &str| log.lines().filter(|line| line.contains("REPORT RequestId")).count();
+    let before = reports(&emulator.cloud(&["logs", "email"]).worked());
+    let mut follower = emulator.cloud_at_work(&["logs", "email", "--tail"]);
+    let (told, tells) = mpsc::channel();
+    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let reader = thread::spawn(move || lines.map_while(Result::ok).for_each(|line| told.send(line).unwrap()));
+    let mut seen = String::new();
+    let mut see = |count: usize| {
+        emulator.eventually(&format!("{count} runs are told of"), || {
+            tells.try_iter().for_each(|line| seen.extend([line.as_str(), "\n"]));
+            (reports(&seen) >= count).then_some(())
+        });
+    };
+    see(before);
+    emulator.cloud_with_input(&["invoke", "email", "--event", "-"], r#"{"Records":[]}"#).worked();
+    see(before + 1);
+    assert!(Command::new("kill").args(["-INT", &follower.id().to_string()]).status().unwrap().success());
+    assert!(follower.wait().unwrap().success(), "Ctrl-C is how it is ended");
+    reader.join().unwrap();
+    let told: Vec<_> = seen.lines().filter(|line| line.contains("REPORT RequestId")).collect();
+    assert_eq!(told.iter().collect::<HashSet<_>>().len(), told.len(), "each is told of once: {told:?}");
 }
 
 fn a_poison_message_is_given_up_and_tried_again(emulator: &Emulator, api: &str) {

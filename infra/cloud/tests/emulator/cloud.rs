@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use aws_sdk_lambda::types::Environment;
 
@@ -38,6 +38,18 @@ impl Said {
 
 /// `cargo cloud` with nothing in its environment but the way to the tools, and what is added.
 pub(crate) fn bare(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Said {
+    let mut process = start(arguments, environment);
+    // A command that fails before it reads closes its end.
+    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = process.wait_with_output().unwrap();
+    Said {
+        worked: output.status.success(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_infra-cloud"));
     command
         .args(arguments)
@@ -51,16 +63,7 @@ pub(crate) fn bare(arguments: &[&str], environment: &[(&str, &str)], input: &str
         command.args(["--stage", "emulator"]);
     }
     command.envs(environment.iter().copied());
-    let mut process =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that fails before it reads closes its end.
-    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = process.wait_with_output().unwrap();
-    Said {
-        worked: output.status.success(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 impl Emulator {
@@ -75,16 +78,34 @@ impl Emulator {
 
     /// With more in its environment, and this on standard input.
     pub(crate) fn cloud_with(&self, arguments: &[&str], more: &[(&str, &str)], input: &str) -> Said {
-        let home = self.folder.path().join("home");
-        fs::create_dir_all(&home).unwrap();
-        let environment = [
+        let home = self.home();
+        bare(
+            &[arguments, &["--stage", self.stage]].concat(),
+            &[&self.environment(&home), more].concat(),
+            input,
+        )
+    }
+
+    /// `cargo cloud` on this emulator, while it runs.
+    pub(crate) fn cloud_at_work(&self, arguments: &[&str]) -> Child {
+        let home = self.home();
+        start(&[arguments, &["--stage", self.stage]].concat(), &self.environment(&home))
+    }
+
+    fn environment<'a>(&'a self, home: &'a str) -> [(&'static str, &'a str); 5] {
+        [
             ("AWS_ENDPOINT_URL", self.address.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_REGION", REGION),
-            ("HOME", home.to_str().unwrap()),
-        ];
-        bare(&[arguments, &["--stage", self.stage]].concat(), &[&environment[..], more].concat(), input)
+            ("HOME", home),
+        ]
+    }
+
+    fn home(&self) -> String {
+        let home = self.folder.path().join("home");
+        fs::create_dir_all(&home).unwrap();
+        home.to_str().unwrap().to_owned()
     }
 
     /// Deploys everything with the functions that the other tests use.
