@@ -62,17 +62,28 @@ async fn buy(billing: &Billing, user_id: UserId, price: &str, intent: Option<&In
     let (catalogue, (user, memberships)) = (catalogue?, found?.ok_or(Error::Unauthenticated)?);
     let offer = catalogue.offer(price).ok_or_else(|| Error::field("price", "There is no such price."))?;
     let workspace = owned(&memberships)?;
-    let customer = match billing.store().customer(workspace).await? {
+    let mut customer = match billing.store().customer(workspace).await? {
         Some(customer) => customer,
-        None => billing.become_customer(&user, workspace).await?,
+        None => billing.become_customer(&user, workspace, None).await?,
     };
-    let intended = Intended { customer: &customer, offer, intent };
     for _ in 0..ATTEMPTS {
-        if let Some(answer) = billing.try_to_buy(&intended).await? {
-            return Ok(answer);
+        match billing.try_to_buy(&Intended { customer: &customer, offer, intent }).await? {
+            Tried::Answered(answer) => return Ok(answer),
+            Tried::Overtaken => {}
+            Tried::Nobody => customer = billing.become_customer(&user, workspace, Some(&customer)).await?,
         }
     }
     Err(Error::Conflict.into())
+}
+
+/// What came of trying to buy.
+enum Tried {
+    /// This is where to pay.
+    Answered(Answer),
+    /// Another checkout was begun or paid meanwhile.
+    Overtaken,
+    /// The provider has no such customer any more: somebody deleted it there.
+    Nobody,
 }
 
 /// What is to be bought, by whom.
@@ -83,18 +94,25 @@ struct Intended<'a> {
 }
 
 impl Billing {
-    /// Makes the workspace a customer. Whoever does it at the same time makes the same.
-    async fn become_customer(&self, user: &User, workspace_id: WorkspaceId) -> Result<Customer, Error> {
+    /// Makes the workspace a customer, in place of a former one if there was. Whoever does it at the same time makes the
+    /// same.
+    async fn become_customer(
+        &self,
+        user: &User,
+        workspace_id: WorkspaceId,
+        former: Option<&Customer>,
+    ) -> Result<Customer, Error> {
         let (email, name) = (user.email.to_string(), user.name.to_string());
         // Asked again with another address, the provider would refuse: it takes a key for one request only.
-        let hash: String = Sha256::digest(format!("{email}\n{name}"))[..8]
+        let former_id = former.map(|former| format!("\n{}", former.id)).unwrap_or_default();
+        let hash: String = Sha256::digest(format!("{email}\n{name}{former_id}"))[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let key = format!("customer-{workspace_id}-{hash}");
         let id = self.sync.stripe.create_customer(workspace_id, (&email, &name), &key).await?;
         let customer = Customer { id: id.clone(), workspace_id, owner_id: user.id };
-        match self.store().add_customer(customer).await {
+        match self.store().add_customer(customer, former).await {
             // The workspace was deleted meanwhile, and nobody else knows of its customer.
             Err(Error::NotFound) => {
                 self.sync.stripe.delete_customer(&id).await?;
@@ -104,8 +122,7 @@ impl Billing {
         }
     }
 
-    /// Answers where to pay. None: another checkout was begun or paid meanwhile, so look again.
-    async fn try_to_buy(&self, intended: &Intended<'_>) -> Result<Option<Answer>> {
+    async fn try_to_buy(&self, intended: &Intended<'_>) -> Result<Tried> {
         let Intended { customer, offer, intent } = *intended;
         let begun = self.store().checkout(customer.workspace_id).await?;
         let session = match &begun {
@@ -124,25 +141,26 @@ impl Billing {
                 return self.settle(customer, checkout, &session, intent).await;
             }
             if !self.sync.stripe.expire_session(&session.id).await.map_err(Error::from)? {
-                return Ok(None);
+                return Ok(Tried::Overtaken);
             }
         }
         let checkout = Checkout {
             nonce: self.nonce(),
             price: offer.price.id.clone(),
-            trial_days: trial_days(offer, &subscriptions),
+            trial_days: self.trial_days(customer, offer, &subscriptions).await?,
             begun_at: self.sync.clock.now(),
             session_id: None,
         };
         let replaces = begun.as_ref().map(|begun| begun.nonce.as_str());
         match self.store().begin_checkout(customer.workspace_id, &checkout, replaces).await {
             Ok(()) => {}
-            Err(Error::Conflict) => return Ok(None),
+            Err(Error::Conflict) => return Ok(Tried::Overtaken),
             Err(error) => return Err(error.into()),
         }
         let session = match self.create_session(customer, &checkout).await {
             Ok(session) => session,
-            // The workspace was deleted meanwhile, or what was chosen is not sold any more.
+            Err(error) if error.lacks_customer() => return Ok(Tried::Nobody),
+            // What was chosen is not sold any more.
             Err(error) if error.is_missing() => return Err(Error::NotFound.into()),
             Err(error) => return Err(Error::from(error).into()),
         };
@@ -189,21 +207,30 @@ impl Billing {
         checkout: &Checkout,
         session: &Session,
         intent: Option<&Intent>,
-    ) -> Result<Option<Answer>> {
+    ) -> Result<Tried> {
         let url = session.url.clone().ok_or_else(|| Error::internal("an open session is nowhere"))?;
         let answer = Redirect { url }.to_answer()?;
         let kept = intent.map(|intent| (intent, &answer));
         let noted =
             self.store().note_session(customer.workspace_id, &checkout.nonce, &session.id, kept).await;
         match noted {
-            Ok(()) => Ok(Some(answer)),
-            Err(Error::Conflict) => Ok(None),
+            Ok(()) => Ok(Tried::Answered(answer)),
+            Err(Error::Conflict) => Ok(Tried::Overtaken),
             Err(error) => Err(error.into()),
         }
     }
-}
 
-/// A trial is for who has never had a subscription: else whoever cancels in time would never pay.
-fn trial_days(offer: &Offer, subscriptions: &[LedgerSubscription]) -> Option<u32> {
-    offer.trial_days.filter(|_| subscriptions.is_empty())
+    /// A trial is for who has never had a subscription: else whoever cancels in time would never pay.
+    async fn trial_days(
+        &self,
+        customer: &Customer,
+        offer: &Offer,
+        subscriptions: &[LedgerSubscription],
+    ) -> Result<Option<u32>, Error> {
+        let is_first = offer.trial_days.is_some()
+            && subscriptions.is_empty()
+            // As another customer, perhaps.
+            && self.store().subscription(customer.workspace_id).await?.is_none();
+        Ok(offer.trial_days.filter(|_| is_first))
+    }
 }

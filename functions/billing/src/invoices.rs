@@ -80,6 +80,7 @@ pub(crate) async fn invoices(
     };
     let (invoices, more) = match billing.sync.stripe.invoices(&customer.id, cursor, LIMIT).await {
         Err(error) if cursor.is_some() && error.is_missing() => return Err(unknown().into()),
+        Err(error) if error.is_missing() => Default::default(),
         page => page.map_err(Error::from)?,
     };
     let next_cursor = invoices.last().filter(|_| more).map(|last| last.id.clone());

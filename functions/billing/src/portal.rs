@@ -47,8 +47,11 @@ async fn open(billing: &Billing, user_id: UserId, intent: Option<&Intent>) -> Re
     let customer = billing.store().customer(workspace).await?.ok_or(NOT_SUBSCRIBED)?;
     let return_url = format!("{}/billing", billing.origin.as_str());
     let nonce = billing.nonce();
-    let url = billing.sync.stripe.create_portal(&customer.id, &return_url, &nonce).await;
-    let answer = Redirect { url: url.map_err(Error::from)? }.to_answer()?;
+    let url = match billing.sync.stripe.create_portal(&customer.id, &return_url, &nonce).await {
+        Err(error) if error.lacks_customer() => return Err(NOT_SUBSCRIBED),
+        url => url.map_err(Error::from)?,
+    };
+    let answer = Redirect { url }.to_answer()?;
     if let Some(intent) = intent {
         billing.store().keep_answer(intent, &answer).await?;
     }

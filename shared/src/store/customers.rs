@@ -1,7 +1,7 @@
 //! Customers: which workspace is which at the payment provider.
 
 use super::keys;
-use super::table::{Refused, Store, bare_item, from_item, to_item};
+use super::table::{Refused, Store, bare_item, from_item, text, to_item};
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 use crate::subscription::Customer;
@@ -36,17 +36,20 @@ impl Store {
         items.into_iter().map(from_item).collect()
     }
 
-    /// Notes which customer a workspace is, unless it is one already, and answers which one it is. That of several at
-    /// once which came first counts.
+    /// Notes which customer a workspace is, in place of the former one, or unless it is one already; and answers which
+    /// one it is. That of several at once which came first counts. Of the former nothing more is heard.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] when there is no such workspace any more.
-    pub async fn add_customer(&self, customer: Customer) -> Result<Customer> {
+    pub async fn add_customer(&self, customer: Customer, former: Option<&Customer>) -> Result<Customer> {
         let by_workspace =
             to_item(keys::workspace(customer.workspace_id), keys::CUSTOMER.to_owned(), &customer)?;
         let by_id = to_item(keys::customer(&customer.id), keys::CUSTOMER.to_owned(), &customer)?;
-        let mut by_workspace = self.put_if(by_workspace, "attribute_not_exists(pk)", &[]);
+        let mut by_workspace = match former {
+            None => self.put_if(by_workspace, "attribute_not_exists(pk)", &[]),
+            Some(former) => self.put_if(by_workspace, "id = :former", &[(":former", text(&former.id))]),
+        };
         if let Some(put) = &mut by_workspace.put {
             put.return_values_on_condition_check_failure =
                 Some(aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld);
@@ -56,7 +59,13 @@ impl Store {
             "attribute_exists(pk)",
             &[],
         );
-        match self.transact(vec![exists, by_workspace, self.put(by_id)]).await {
+        let mut writes = vec![exists, by_workspace, self.put(by_id)];
+        writes.extend(
+            former.map(|former| {
+                self.delete((keys::customer(&former.id), keys::CUSTOMER.to_owned()), None, &[])
+            }),
+        );
+        match self.transact(writes).await {
             Ok(()) => Ok(customer),
             Err(Refused::Condition { place: 0, .. }) => Err(Error::NotFound),
             Err(Refused::Condition { item, .. }) => from_item(item.ok_or(Error::Conflict)?),

@@ -369,7 +369,7 @@ async fn t5_a_deleted_user_leaves_no_session_and_no_workspace_to_pay_for() {
     let started = world.store.start_session(&user, &session, None, &event).await;
     assert!(matches!(started, Err(Error::Conflict)));
     let customer = Customer { id: "cus_1".to_owned(), workspace_id: sign_up.workspace.id, owner_id: id };
-    assert!(matches!(world.store.add_customer(customer).await, Err(Error::NotFound)));
+    assert!(matches!(world.store.add_customer(customer, None).await, Err(Error::NotFound)));
     assert!(world.store.customer_by_id("cus_1").await.unwrap().is_none());
     let again = world.store.delete_user(&user, &deleted, of_workspace).await;
     assert!(matches!(again, Err(Error::Unauthenticated)));

@@ -191,6 +191,11 @@ impl StripeError {
             || matches!(self, Self::Refused { code, .. } if code == "resource_missing")
     }
 
+    /// Whether there is no such customer as was named in a request for something else.
+    pub(crate) fn lacks_customer(&self) -> bool {
+        self.is_missing() && matches!(self, Self::Refused { param, .. } if param == "customer")
+    }
+
     /// Whether what was asked for cannot be done, as things are.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { status: 400..=404, .. })

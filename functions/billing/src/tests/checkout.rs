@@ -93,6 +93,44 @@ async fn b4_two_tabs_and_a_double_click_buy_one_subscription() {
     assert_eq!(open.plan, Plan::Pro);
 }
 
+/// B5: somebody deleted the customer at the provider, which is no reason to sell nothing to the workspace again.
+#[tokio::test]
+async fn b5_a_workspace_whose_customer_is_gone_at_the_provider_becomes_another() {
+    let world = world().await;
+    let (person, former) = world.customer().await;
+    world.provider.ledger().subscribe(&former.id, "price_pro_month", false);
+    let notify = async |customer: &Customer, id: &str| {
+        let object = json!({ "id": format!("sub_{id}"), "customer": customer.id });
+        world.tell(id, "customer.subscription.updated", object).await;
+        for event in world.notifications(customer).await {
+            world.sync.handle(event).await.unwrap();
+        }
+    };
+    notify(&former, "evt_1").await;
+    world.provider.ledger().delete(&former.id);
+    notify(&former, "evt_2").await;
+    assert_eq!(world.get(&person, "/api/billing/subscription").await.body["plan"], "free");
+    assert_eq!(world.get(&person, "/api/billing/invoices").await.body["invoices"], json!([]));
+    let portal = world.send(&person, "POST", "/api/billing/portal", None, "{}").await;
+    assert_eq!(portal.kind(), "/problems/not-subscribed");
+
+    let clicks = tokio::join!(
+        world.check_out(&person, "price_pro_month", None),
+        world.check_out(&person, "price_pro_month", None)
+    );
+    let url = clicks.0.url().to_owned();
+    assert_eq!(clicks.1.url(), url);
+    let customer = world.sync.store.customer(person.workspace_id).await.unwrap().unwrap();
+    assert_eq!(world.provider.ledger().customers, [customer.id.clone()]);
+    let trials: Vec<_> = world.provider.ledger().sessions.iter().map(|it| it.trial_days.clone()).collect();
+    assert!(trials.iter().all(Option::is_none), "it has had one: {trials:?}");
+    world.provider.ledger().pay(&session_of(&url));
+    notify(&customer, "evt_3").await;
+    // What is still told of the former one changes nothing.
+    notify(&former, "evt_4").await;
+    assert_eq!(world.get(&person, "/api/billing/subscription").await.body["plan"], "pro");
+}
+
 /// B4
 #[tokio::test]
 async fn b4_another_price_closes_the_former_checkout() {

@@ -166,7 +166,7 @@ impl World {
         let person = self.person().await;
         let id = self.provider.ledger().customer();
         let customer = Customer { id, workspace_id: person.workspace_id, owner_id: person.user_id };
-        (person, self.sync.store.add_customer(customer).await.unwrap())
+        (person, self.sync.store.add_customer(customer, None).await.unwrap())
     }
 
     async fn send(

@@ -206,6 +206,12 @@ fn error(code: &str) -> Value {
     json!({ "error": { "type": "invalid_request_error", "code": code, "message": "for ada@example.com" } })
 }
 
+fn no_customer() -> Value {
+    let mut error = error("resource_missing");
+    error["error"]["param"] = "customer".into();
+    error
+}
+
 impl Ledger {
     fn id(&mut self, prefix: &str) -> String {
         self.ids += 1;
@@ -236,7 +242,7 @@ impl Ledger {
             ("GET", ["subscriptions"]) => {
                 let customer = query.get("customer");
                 if customer.is_some_and(|customer| !self.customers.contains(customer)) {
-                    return (404, error("resource_missing"));
+                    return (404, no_customer());
                 }
                 assert_eq!(query["status"], "all");
                 let of = self.subscriptions.iter().rev();
@@ -244,6 +250,9 @@ impl Ledger {
                 list(of.map(|it| self.subscription_json(it)).collect(), &query)
             }
             ("GET", ["invoices"]) => {
+                if query.get("customer").is_some_and(|customer| !self.customers.contains(customer)) {
+                    return (404, no_customer());
+                }
                 let fits = |invoice: &&Invoice| {
                     query.get("customer").is_none_or(|it| *it == invoice.customer)
                         && query.get("subscription").is_none_or(|it| *it == invoice.subscription)
@@ -264,7 +273,7 @@ impl Ledger {
                 assert!(form["subscription_data[metadata][workspace_id]"].starts_with("wsp_"));
                 assert!(form["success_url"].ends_with("/billing/return?checkout=success"));
                 if !self.customers.contains(&form["customer"]) {
-                    return (400, error("resource_missing"));
+                    return (400, no_customer());
                 }
                 let session = Session {
                     id: self.id("cs"),
@@ -290,6 +299,9 @@ impl Ledger {
                 }
             }
             ("POST", ["billing_portal", "sessions"]) => {
+                if !self.customers.contains(&form["customer"]) {
+                    return (400, no_customer());
+                }
                 let id = self.id("bps");
                 let url = format!("https://portal.example/{id}");
                 (
@@ -356,7 +368,7 @@ impl Ledger {
     }
 
     /// A customer is no more, nor is what it pays for or was about to.
-    fn delete(&mut self, customer: &str) {
+    pub(super) fn delete(&mut self, customer: &str) {
         self.customers.retain(|it| it != customer);
         for subscription in self.subscriptions.iter_mut().filter(|it| it.customer == customer) {
             subscription.status = "canceled";
