@@ -124,7 +124,7 @@ async fn b5_a_workspace_whose_customer_is_gone_at_the_provider_becomes_another()
     let url = clicks.0.url().to_owned();
     assert_eq!(clicks.1.url(), url);
     let customer = world.sync.store.customer(person.workspace_id).await.unwrap().unwrap();
-    assert_eq!(world.provider.ledger().customers, [customer.id.clone()]);
+    assert_eq!(*world.provider.ledger().customers, *std::slice::from_ref(&customer.id));
     let trial = world.provider.ledger().sessions.last().unwrap().trial_days.clone();
     assert_eq!(trial, None, "it has had one");
     world.provider.ledger().pay(&session_of(&url));
