@@ -19,9 +19,6 @@ const BOOTSTRAP_VERSION: u32 = 6;
 /// Where the bootstrap stack says which version it is.
 const BOOTSTRAP_PARAMETER: &str = "/cdk-bootstrap/hnb659fds/version";
 
-/// Where the CLI puts assets. The CLI fills in what stands in `${…}`.
-const BUCKET: &str = "cdk-hnb659fds-assets-${AWS::AccountId}-";
-
 /// The functions' zips.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifacts(Vec<Asset>);
@@ -175,7 +172,7 @@ fn manifest(app: &App, stage: &Stage, stack: &str, template_hash: &str) -> Value
                     "validateOnSynth": false,
                     "assumeRoleArn": role("deploy", region),
                     "cloudFormationExecutionRoleArn": role("cfn-exec", region),
-                    "stackTemplateAssetObjectUrl": format!("s3://{BUCKET}{region}/{template_hash}.json"),
+                    "stackTemplateAssetObjectUrl": format!("s3://{}/{template_hash}.json", names::assets_bucket(region)),
                     "requiresBootstrapStackVersion": BOOTSTRAP_VERSION,
                     "bootstrapStackVersionSsmParameter": BOOTSTRAP_PARAMETER,
                     "additionalDependencies": [assets],
@@ -194,7 +191,7 @@ fn assets(stage: &Stage, artifacts: &Artifacts, stack: &str, template_hash: &str
     let account = stage.account.as_deref().unwrap_or("current_account");
     let destination = |key: String| {
         json!({ format!("{account}-{}", stage.region): {
-            "bucketName": format!("{BUCKET}{}", stage.region),
+            "bucketName": names::assets_bucket(&stage.region),
             "objectKey": key,
             "region": stage.region,
             "assumeRoleArn": role("file-publishing", &stage.region),

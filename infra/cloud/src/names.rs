@@ -11,6 +11,13 @@ pub fn display(app: &App) -> String {
     letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect()
 }
 
+/// The bucket that the CDK CLI puts assets into, once the account has been bootstrapped. The account's number, and a
+/// region that is given as `${AWS::Region}`, are filled in by CloudFormation or the CLI.
+#[must_use]
+pub fn assets_bucket(region: &str) -> String {
+    format!("cdk-hnb659fds-assets-${{AWS::AccountId}}-{region}")
+}
+
 /// The stack: `billion-dev`.
 #[must_use]
 pub fn stack(app: &App, stage: &str) -> String {

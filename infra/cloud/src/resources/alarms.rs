@@ -2,10 +2,10 @@
 
 use infra_model::{Function, Grant, Trigger};
 use stratosphere::services::aws::cloudwatch::{Alarm, alarm};
-use stratosphere::services::aws::sns::{Subscription, Topic, TopicPolicy};
+use stratosphere::services::aws::sns::Subscription;
 use stratosphere::value::{ExpString, get_att};
 
-use super::events::published_by;
+use super::events::add_published_topic;
 use super::{ALARM_TOPIC, API, functions};
 use crate::stack::{Id, Stack, id, refer, text};
 use crate::{Context, names, outputs};
@@ -97,14 +97,8 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
 
 fn add_topic(stack: &mut Stack, context: &Context<'_>) -> Id {
     let name = names::alarm_topic(context.app, &context.stage.name);
-    let topic = stack.add(ALARM_TOPIC, Topic! { topic_name: text(name) });
-    stack.add(
-        "AlarmTopicPolicy",
-        TopicPolicy! {
-            topics: vec![refer(&topic)],
-            policy_document: published_by(&["budgets.amazonaws.com", "cloudwatch.amazonaws.com"], &topic)
-        },
-    );
+    let services = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"];
+    let topic = add_published_topic(stack, &Id::from(ALARM_TOPIC), name, &services);
     if let Some(address) = &context.stage.alarm_email {
         stack.add(
             "AlarmSubscription",

@@ -1,13 +1,13 @@
 //! The HTTP API: every route with its throttle, an integration for each function, an access log.
 
-use infra_model::{Function, Route, Trigger};
+use infra_model::{Function, Route};
 use serde_json::{Map, Value, json};
 use stratosphere::services::aws::apigatewayv2::{Api, Integration, Route as ApiRoute, Stage, stage};
 use stratosphere::services::aws::lambda::Permission;
 use stratosphere::services::aws::logs::LogGroup;
 use stratosphere::value::{get_att, get_att_arn, join};
 
-use super::{API, EDGE_SECRET, function_id};
+use super::{API, EDGE_SECRET, function_id, functions};
 use crate::stack::{Id, Stack, id, refer, reference, sub, text};
 use crate::{Context, names, outputs};
 
@@ -25,11 +25,7 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
             description: text(format!("The API of {}, behind CloudFront", names::display(app)))
         },
     );
-    let http = app.functions.iter().filter(|function| match function.trigger {
-        Trigger::Http => true,
-        Trigger::Stream(_) | Trigger::Queue(_) | Trigger::Schedule(_) => false,
-    });
-    for function in http {
+    for function in app.functions.iter().filter(|function| functions::answers_requests(function)) {
         add_integration(stack, context, &api, function);
     }
     let routes: Vec<_> = app.routes.iter().map(|route| add_route(stack, &api, route)).collect();

@@ -6,7 +6,7 @@ use infra_model::{Function, Trigger};
 use serde_json::{Value, json};
 use stratosphere::services::aws::cloudwatch::Dashboard;
 
-use super::{API, mail};
+use super::{API, functions::answers_requests, mail};
 use crate::stack::{Stack, sub, text};
 use crate::{Context, names};
 
@@ -83,13 +83,6 @@ fn graphs(context: &Context<'_>) -> Vec<Graph> {
         Graph { title: "Waiting, and given up", metrics: queues(context) },
         Graph { title: "Mail", metrics: mail_counts(context) },
     ]
-}
-
-const fn answers_requests(function: &Function) -> bool {
-    match function.trigger {
-        Trigger::Http => true,
-        Trigger::Stream(_) | Trigger::Queue(_) | Trigger::Schedule(_) => false,
-    }
 }
 
 fn queues(context: &Context<'_>) -> Vec<Value> {

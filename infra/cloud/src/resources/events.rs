@@ -114,29 +114,31 @@ pub(super) fn add_policy(stack: &mut Stack, queue: &Id, senders: &[Value]) {
 /// A topic, which services of AWS may publish to on this account's behalf.
 fn add_topic(stack: &mut Stack, context: &Context<'_>, topic: &Topic) {
     let name = format!("{}-{}", names::stack(context.app, &context.stage.name), topic.name);
-    let added = stack.add(topic_id(topic.name).0, sns::Topic! { topic_name: text(name) });
+    let added = add_published_topic(stack, &topic_id(topic.name), name, PROVIDERS);
     stack.output(&outputs::topic(topic.name), topic.purpose, refer(&added));
-    stack.add(
-        format!("{added}Policy"),
-        sns::TopicPolicy! { topics: vec![refer(&added)], policy_document: published_by(PROVIDERS, &added) },
-    );
 }
 
 /// What tells of mail and of texts.
 const PROVIDERS: &[&str] = &["ses.amazonaws.com", "sms-voice.amazonaws.com"];
 
-/// That services may publish to a topic on this account's behalf.
-pub(super) fn published_by(services: &[&str], topic: &Id) -> Value {
-    json!({
+/// A topic that these services may publish to on this account's behalf.
+pub(super) fn add_published_topic(stack: &mut Stack, id: &Id, name: String, services: &[&str]) -> Id {
+    let topic = stack.add(&id.0, sns::Topic! { topic_name: text(name) });
+    let policy = json!({
         "Version": "2012-10-17",
         "Statement": [{
             "Effect": "Allow",
             "Action": "sns:Publish",
             "Principal": { "Service": services },
-            "Resource": reference(topic),
+            "Resource": reference(&topic),
             "Condition": { "StringEquals": { "AWS:SourceAccount": { "Ref": "AWS::AccountId" } } },
         }],
-    })
+    });
+    stack.add(
+        format!("{topic}Policy"),
+        sns::TopicPolicy! { topics: vec![refer(&topic)], policy_document: policy },
+    );
+    topic
 }
 
 /// From the bus to the queue, what the subscriptions say; none if they say nothing.

@@ -14,9 +14,6 @@ use super::{DISTRIBUTION, TABLE, dead_letters_id, function_id, log_group_id, que
 use crate::stack::{Id, Stack, id, refer, sub, text};
 use crate::{Context, names, policy};
 
-/// Where the CLI puts assets, once the account has been bootstrapped.
-const ASSETS_BUCKET: &str = "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}";
-
 /// How old a record of the stream may become: then the stream itself forgets it.
 const STREAM_RETENTION_SECONDS: i32 = 24 * 60 * 60;
 
@@ -62,7 +59,10 @@ fn add_function(stack: &mut Stack, context: &Context<'_>, function: &Function) {
         runtime: "provided.al2023",
         handler: "bootstrap",
         architectures: vec![stage.architecture.lambda_name().into()],
-        code: function::Code! { s3_bucket: sub(ASSETS_BUCKET), s3_key: text(code(function.name)) },
+        code: function::Code! {
+            s3_bucket: sub(names::assets_bucket("${AWS::Region}")),
+            s3_key: text(code(function.name))
+        },
         memory_size: function.memory_mib.cast_signed(),
         timeout: function.timeout_seconds.cast_signed(),
         role: get_att_arn(&role),
@@ -185,6 +185,14 @@ fn rate(minutes: u32) -> String {
 
 fn source_id(function: &Function) -> String {
     id(function.name) + "Source"
+}
+
+/// Whether the API calls it.
+pub(super) const fn answers_requests(function: &Function) -> bool {
+    match function.trigger {
+        Trigger::Http => true,
+        Trigger::Stream(_) | Trigger::Queue(_) | Trigger::Schedule(_) => false,
+    }
 }
 
 /// The functions that a queue triggers, or the stream: those with dead letters.

@@ -7,11 +7,11 @@ use stratosphere::services::aws::ses::{
     ConfigurationSet, ConfigurationSetEventDestination, EmailIdentity, configurationset,
     configurationseteventdestination, emailidentity,
 };
-use stratosphere::services::aws::sns::{Subscription, Topic, TopicPolicy};
+use stratosphere::services::aws::sns::Subscription;
 use stratosphere::services::aws::sqs::Queue;
 use stratosphere::value::{get_att, get_att_arn};
 
-use super::events::{DEAD_LETTER_SECONDS, add_policy, may_send, published_by};
+use super::events::{DEAD_LETTER_SECONDS, add_policy, add_published_topic, may_send};
 use super::{MAIL_CONFIGURATION, MAIL_IDENTITY, topic_id};
 use crate::stack::{Id, Stack, refer, reference, text};
 use crate::stage::MailIdentity;
@@ -141,14 +141,7 @@ fn tell(stack: &mut Stack, context: &Context<'_>, configuration: &Id) {
 
 fn keep(stack: &mut Stack, context: &Context<'_>, topic: &Id) {
     let name = names::mail_feedback(context.app, &context.stage.name);
-    stack.add(&topic.0, Topic! { topic_name: text(&name) });
-    stack.add(
-        format!("{topic}Policy"),
-        TopicPolicy! {
-            topics: vec![refer(topic)],
-            policy_document: published_by(&["ses.amazonaws.com"], topic)
-        },
-    );
+    add_published_topic(stack, topic, name.clone(), &["ses.amazonaws.com"]);
     let queue = stack.add(
         "MailFeedbackQueue",
         Queue! {
