@@ -32,7 +32,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn misunderstood(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        print!("{error}");
+        command::terminal::print(format_args!("{error}"));
         return ExitCode::SUCCESS;
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {

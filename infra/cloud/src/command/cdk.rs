@@ -22,7 +22,7 @@ impl Cdk {
         let home = workspace::target().join("cdk");
         let program = home.join("node_modules/.bin/cdk");
         if !is_installed(&home) {
-            if !answers("npm", "--version") {
+            if !workspace::answers("npm", &["--version"]) {
                 return Err(Failure::new(format!(
                     "npm is missing: install Node.js 20 or later, which the stock CDK CLI ({VERSION}) runs on"
                 )));
@@ -41,7 +41,7 @@ impl Cdk {
                 )));
             }
         }
-        if !answers("node", "--version") {
+        if !workspace::answers("node", &["--version"]) {
             return Err(Failure::new(
                 "node is missing: install Node.js 20 or later, which the CDK CLI runs on",
             ));
@@ -92,10 +92,4 @@ fn is_installed(home: &Path) -> bool {
     let description = std::fs::read(home.join("node_modules/aws-cdk/package.json")).unwrap_or_default();
     let description: serde_json::Value = serde_json::from_slice(&description).unwrap_or_default();
     description["version"] == VERSION
-}
-
-fn answers(program: &str, argument: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }

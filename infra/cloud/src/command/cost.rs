@@ -3,7 +3,7 @@ use infra_cloud::cost::{self, ASSUMPTIONS, Estimate, Usage};
 use super::failure::{Failure, Result};
 use super::synth;
 use super::target::Target;
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -16,17 +16,17 @@ pub(crate) fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     let stage = target.stage_to_look_at()?;
     let template = synth::template(&stage)?;
     let estimate = |usage| cost::estimate(&template, usage).map_err(|error| Failure::new(error.to_string()));
-    println!("Stage {}, when nobody uses it: by the month\n", stage.name);
+    say!("Stage {}, when nobody uses it: by the month\n", stage.name);
     ghost_town(&estimate(Usage::GHOST_TOWN)?);
 
     let asked = arguments.people.map(|people| Usage { people: f64::from(people) });
     let usages = [Usage::GHOST_TOWN, Usage::THOUSAND, Usage::MILLION].into_iter().chain(asked);
     let columns: Vec<_> = usages.map(|usage| Ok((usage, estimate(usage)?))).collect::<Result<_>>()?;
-    println!("\nBy the number of people who use it in a month:\n");
+    say!("\nBy the number of people who use it in a month:\n");
     by_people(&columns);
-    println!("\nThis is assumed:\n");
+    say!("\nThis is assumed:\n");
     for assumption in ASSUMPTIONS {
-        println!("  - {assumption}");
+        say!("  - {assumption}");
     }
     Ok(())
 }
@@ -48,7 +48,7 @@ fn ghost_town(estimate: &Estimate) {
         })
         .collect();
     terminal::table(&["what is counted", "quantity", "free", "a month", "why it is counted"], &rows);
-    println!(
+    say!(
         "\n  {} a month in all; everything else costs nothing until it is used.",
         dollars(estimate.total_usd)
     );

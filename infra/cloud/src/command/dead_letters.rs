@@ -1,5 +1,6 @@
 //! Messages that a function failed on for good.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_sqs::Client;
@@ -10,7 +11,7 @@ use infra_model::{Function, Trigger};
 use super::failure::{Failure, Result};
 use super::stream_failures;
 use super::target::{self, MODEL, Place, Target};
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -138,7 +139,7 @@ impl DeadLetter {
 
 fn list(held: &[DeadLetter]) -> Result<()> {
     if held.is_empty() {
-        println!("There are no dead letters.");
+        say!("There are no dead letters.");
         return Ok(());
     }
     let rows: Vec<_> = held
@@ -157,10 +158,10 @@ fn show(held: &[DeadLetter], id: &str) -> Result<()> {
         ("Sent", format!("{} UTC", letter.sent())),
         ("What", letter.what()),
     ]);
-    println!();
+    say!();
     match serde_json::from_str::<serde_json::Value>(letter.body()) {
-        Ok(json) => println!("{json:#}"),
-        Err(_) => println!("{}", letter.body()),
+        Ok(json) => say!("{json:#}"),
+        Err(_) => say!("{}", letter.body()),
     }
     Ok(())
 }
@@ -183,25 +184,35 @@ async fn redrive(place: &Place, sqs: &Client, held: &[DeadLetter], id: Option<&s
         Some(id) => vec![find(held, id)?],
         None => held.iter().collect(),
     };
+    let is_none = chosen.is_empty();
     let mut again: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut outcome = Ok(());
     for letter in chosen {
-        match letter.function.trigger {
-            Trigger::Queue(_) => send_again(place, sqs, letter).await?,
-            Trigger::Stream(_) => stream_failures::run_again(place, letter.function, letter.body()).await?,
-            Trigger::Http | Trigger::Schedule(_) => {}
+        outcome = redrive_one(place, sqs, letter).await;
+        if outcome.is_err() {
+            break;
         }
-        // Only now: a message that is in both queues is handled twice, and consumers take that.
-        let handle = letter.message.receipt_handle().unwrap_or_default();
-        let deleted = sqs.delete_message().queue_url(&letter.url).receipt_handle(handle).send().await;
-        deleted.map_err(|error| Failure::aws("removing the dead letter", &error))?;
         *again.entry(letter.function.name).or_default() += 1;
     }
-    if again.is_empty() {
-        println!("There are no dead letters.");
+    if is_none {
+        say!("There are no dead letters.");
     }
     for (function, count) in again {
-        println!("{count} of {function} tried again.");
+        say!("{count} of {function} tried again.");
     }
+    outcome
+}
+
+async fn redrive_one(place: &Place, sqs: &Client, letter: &DeadLetter) -> Result<()> {
+    match letter.function.trigger {
+        Trigger::Queue(_) => send_again(place, sqs, letter).await?,
+        Trigger::Stream(_) => stream_failures::run_again(place, letter.function, letter.body()).await?,
+        Trigger::Http | Trigger::Schedule(_) => {}
+    }
+    // Only now: a message that is in both queues is handled twice, and consumers take that.
+    let handle = letter.message.receipt_handle().unwrap_or_default();
+    let deleted = sqs.delete_message().queue_url(&letter.url).receipt_handle(handle).send().await;
+    deleted.map_err(|error| Failure::aws("removing the dead letter", &error))?;
     Ok(())
 }
 
@@ -215,9 +226,11 @@ async fn send_again(place: &Place, sqs: &Client, letter: &DeadLetter) -> Result<
     Ok(())
 }
 
-/// A queue has no way to look: what is received is hidden from others until it is released.
+/// A queue has no way to look: what is received is hidden from others until it is released. Of so many that the first
+/// come back before the last are seen, each is there once, as it came last: an older receipt removes nothing any more.
 async fn receive_all(sqs: &Client, url: &str) -> Result<Vec<Message>> {
-    let mut all = Vec::new();
+    let mut all: Vec<Message> = Vec::new();
+    let mut places: HashMap<Option<String>, usize> = HashMap::new();
     loop {
         let received = sqs
             .receive_message()
@@ -230,11 +243,19 @@ async fn receive_all(sqs: &Client, url: &str) -> Result<Vec<Message>> {
             .send()
             .await
             .map_err(|error| Failure::aws("reading the dead letters", &error))?;
-        let messages = received.messages.unwrap_or_default();
-        if messages.is_empty() {
+        let before = all.len();
+        for message in received.messages.unwrap_or_default() {
+            match places.entry(message.message_id.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(all.len());
+                    all.push(message);
+                }
+                Entry::Occupied(place) => all[*place.get()] = message,
+            }
+        }
+        if all.len() == before {
             return Ok(all);
         }
-        all.extend(messages);
     }
 }
 

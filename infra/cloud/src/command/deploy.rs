@@ -7,14 +7,14 @@ use super::cdk::Cdk;
 use super::code;
 use super::failure::{Failure, Result};
 use super::history::{Deployment, History};
-use super::mail;
+use super::mail::{self, Mail};
 use super::package::Build;
 use super::parameters::Parameters;
 use super::site;
 use super::stack::{self, Stack};
 use super::synth;
 use super::target::{self, MODEL, Place, Target};
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -95,26 +95,30 @@ pub(crate) async fn remember(
 
 async fn print_addresses(place: &Place, stack: &Stack) -> Result<()> {
     let mail = mail::read(place, stack).await?;
-    println!("\nStage {} is deployed.\n", place.stage.name);
+    say!("\nStage {} is deployed.\n", place.stage.name);
     let mut rows = vec![("App", stack.output(outputs::SITE_URL)?), ("API", stack.output(outputs::API_URL)?)];
     rows.push(("Mail", mail.state()));
     terminal::facts(&rows);
+    print_missing(place, stack, &mail).await
+}
+
+/// Says what somebody must still do before all of the app works.
+pub(crate) async fn print_missing(place: &Place, stack: &Stack, mail: &Mail) -> Result<()> {
     mail.print_missing(place);
     print_domain_record(place, stack)?;
-    let missing = Parameters::of(place).missing().await?;
-    for name in missing {
+    for name in Parameters::of(place).missing().await? {
         terminal::note(&format!("{name} has no value yet: cargo cloud secrets set {name}"));
     }
     Ok(())
 }
 
 /// The record that points the app's own domain to the CDN, if nobody else makes it.
-pub(crate) fn print_domain_record(place: &Place, stack: &Stack) -> Result<()> {
+fn print_domain_record(place: &Place, stack: &Stack) -> Result<()> {
     let Some(domain) = &place.stage.domain else { return Ok(()) };
     if place.stage.hosted_zone.as_ref().is_some_and(|zone| zone.holds(&domain.name)) {
         return Ok(());
     }
-    println!("\nThe app's domain needs this DNS record:\n");
+    say!("\nThe app's domain needs this DNS record:\n");
     let row = vec![domain.name.clone(), "CNAME".to_owned(), stack.output(outputs::DISTRIBUTION_DOMAIN)?];
     terminal::table(&["name", "type", "value"], &[row]);
     Ok(())
@@ -154,7 +158,7 @@ async fn function(target: &Target, name: &str, build: &Build) -> Result<()> {
     let updated = lambda.update_function_code().function_name(&full_name).zip_file(zip.into()).send().await;
     let updated = updated.map_err(|error| Failure::aws(&format!("deploying {full_name}"), &error))?;
     code::until_ready(&lambda, &full_name).await?;
-    println!(
+    say!(
         "{full_name} runs the new code ({} bytes, SHA-256 {}).",
         updated.code_size,
         updated.code_sha256.unwrap_or_default()

@@ -1,17 +1,17 @@
 use infra_cloud::{names, outputs};
 
+use super::deploy;
 use super::failure::{Failure, Result};
 use super::mail;
-use super::parameters::Parameters;
 use super::target::{MODEL, Place, Target};
-use super::{deploy, terminal};
+use super::terminal::{self, say};
 
 pub(crate) async fn run(target: &Target) -> Result<()> {
     let place = target.connect().await?;
     let stack = place.stack().await?;
     let mail = mail::read(&place, &stack).await?;
     let changed = stack.changed.map(|time| format!(", {}", time.strftime("%Y-%m-%d %H:%M UTC")));
-    println!("Stage {}\n", place.stage.name);
+    say!("Stage {}\n", place.stage.name);
     let topics = MODEL.topics.iter().map(|topic| {
         let arn = stack.output(&outputs::topic(topic.name))?;
         Ok((format!("Topic {}", topic.name), arn))
@@ -30,14 +30,9 @@ pub(crate) async fn run(target: &Target) -> Result<()> {
     ];
     facts.extend(topics.iter().map(|(name, arn)| (name.as_str(), arn.clone())));
     terminal::facts(&facts);
-    println!();
+    say!();
     functions(&place).await?;
-    mail.print_missing(&place);
-    deploy::print_domain_record(&place, &stack)?;
-    for name in Parameters::of(&place).missing().await? {
-        terminal::note(&format!("{name} has no value yet: cargo cloud secrets set {name}"));
-    }
-    Ok(())
+    deploy::print_missing(&place, &stack, &mail).await
 }
 
 fn dashboard(place: &Place) -> String {

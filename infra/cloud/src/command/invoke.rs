@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::failure::{Failure, Result};
 use super::target::{self, Target};
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -33,7 +33,7 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
         eprintln!("{}", log.trim_end());
     }
     let payload = invoked.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
-    println!("{}", String::from_utf8_lossy(&payload));
+    say!("{}", String::from_utf8_lossy(&payload));
     match invoked.function_error {
         Some(_) => Err(Failure::new(format!("{} failed; its answer above says why", arguments.name))),
         None => Ok(()),

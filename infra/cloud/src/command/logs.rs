@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
@@ -9,6 +8,7 @@ use jiff::Timestamp;
 
 use super::failure::{Failure, Result};
 use super::target::{self, MODEL, Target};
+use super::terminal::say;
 
 /// How often CloudWatch is asked for what is new.
 const POLL: Duration = Duration::from_secs(2);
@@ -49,11 +49,8 @@ async fn follow(logs: &Client, group: &str, arguments: &Arguments) -> Result<()>
     let mut from = milliseconds_ago(arguments.since);
     loop {
         let lines = read(logs, group, from, arguments.containing.as_deref()).await?;
-        match print(lines.iter().filter(|line| !seen.contains(&line.id))) {
-            Ok(()) => {}
-            // Whoever read it has read enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::new(format!("the log cannot be printed: {error}"))),
+        for line in lines.iter().filter(|line| !seen.contains(&line.id)) {
+            say!("{}", line.text);
         }
         if !arguments.tail {
             if lines.is_empty() {
@@ -66,14 +63,6 @@ async fn follow(logs: &Client, group: &str, arguments: &Arguments) -> Result<()>
         from = from.max(milliseconds_ago(LATE));
         tokio::time::sleep(POLL).await;
     }
-}
-
-fn print<'a>(lines: impl Iterator<Item = &'a Line>) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for line in lines {
-        writeln!(out, "{}", line.text)?;
-    }
-    out.flush()
 }
 
 struct Line {

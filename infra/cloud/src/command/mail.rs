@@ -7,7 +7,7 @@ use infra_cloud::stage::MailIdentity;
 use super::failure::{Failure, Result};
 use super::stack::Stack;
 use super::target::Place;
-use super::terminal;
+use super::terminal::{self, say};
 
 /// What SES says of the sender and of the account.
 pub(crate) struct Mail {
@@ -55,7 +55,7 @@ impl Mail {
         if !self.verified {
             match place.stage.mail_identity {
                 MailIdentity::Domain if place.stage.hosted_zone.is_none() => {
-                    println!(
+                    say!(
                         "\nMail needs these DNS records of {}; SES finds them within minutes, at times hours:\n",
                         self.identity
                     );

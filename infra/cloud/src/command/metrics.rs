@@ -12,7 +12,7 @@ use super::failure::{Failure, Result};
 use super::logs;
 use super::stack::Stack;
 use super::target::{MODEL, Place, Target};
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -55,9 +55,9 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
         .map(|(function, values)| row(function.name, values))
         .collect();
     terminal::table(&["function", "calls", "errors", "throttled", "p50 ms", "p99 ms"], &rows);
-    println!();
+    say!();
     terminal::table(&["API", "requests", "4xx", "5xx", "p99 ms"], &[row("all routes", of_the_api)]);
-    println!();
+    say!();
     queues(&place).await
 }
 

@@ -26,7 +26,7 @@ mod stack;
 mod stream_failures;
 mod synth;
 mod target;
-mod terminal;
+pub(crate) mod terminal;
 mod workspace;
 
 use clap::{Parser, Subcommand};

@@ -124,11 +124,11 @@ impl Toolchain {
         if is_this_machine(architecture) {
             return Ok(Self::Own);
         }
-        if answers(gcc(architecture), &["--version"]) {
+        if workspace::answers(gcc(architecture), &["--version"]) {
             return Ok(Self::Gcc);
         }
         for command in ["zigbuild", "lambda"] {
-            if answers("cargo", &[command, "--version"]) {
+            if workspace::answers("cargo", &[command, "--version"]) {
                 return Ok(Self::Zig { command, path: None });
             }
         }
@@ -223,12 +223,6 @@ fn pack(binary: &[u8], path: &Path) -> io::Result<()> {
     zip.write_all(binary)?;
     zip.finish()?.sync_all()?;
     fs::rename(unfinished, path)
-}
-
-pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]

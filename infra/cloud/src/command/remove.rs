@@ -13,7 +13,7 @@ use super::parameters::Parameters;
 use super::site;
 use super::stack::{self, Stack};
 use super::target::{MODEL, Place, Target};
-use super::terminal;
+use super::terminal::{self, say};
 
 /// A distribution takes its time to go.
 const STACK_TIMEOUT: Duration = Duration::from_secs(45 * 60);
@@ -53,15 +53,13 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
         Parameters::of(&place).remove_all().await?;
         let bucket = bootstrap::asset_bucket(&place).await?;
         History::of(&place, &bucket).forget().await?;
-        println!("Stage {} is gone, with its data.", place.stage.name);
+        say!("Stage {} is gone, with its data.", place.stage.name);
     } else if place.stage.keep_data {
-        println!("Stage {} is gone. Its data is kept:\n", place.stage.name);
+        say!("Stage {} is gone. Its data is kept:\n", place.stage.name);
         terminal::facts(&[("Table", table), ("Parameters", names::parameter(MODEL, &place.stage.name, "*"))]);
-        println!(
-            "\nThe next cargo cloud deploy takes them over; cargo cloud remove --with-data removes them."
-        );
+        say!("\nThe next cargo cloud deploy takes them over; cargo cloud remove --with-data removes them.");
     } else {
-        println!(
+        say!(
             "Stage {} is gone, and its table with it, as the stage's keep_data = false says.",
             place.stage.name
         );

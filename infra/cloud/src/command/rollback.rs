@@ -6,7 +6,7 @@ use super::failure::{Failure, Result};
 use super::history::{self, Deployment, History};
 use super::site;
 use super::target::Target;
-use super::terminal;
+use super::terminal::{self, say};
 use super::workspace;
 
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,7 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     site::put_pages(&place.aws.s3(), &place.site_bucket(&stack)?, &deployment.pages).await?;
     let id = deployment.id.clone();
     deploy::remember(&place, &stack, &asset_bucket, &deployment.again()).await?;
-    println!(
+    say!(
         "Stage {} is what it was with deployment {id}: functions, resources and pages. Its data was left alone.",
         place.stage.name
     );

@@ -2,7 +2,7 @@ use super::failure::{Failure, Result};
 use super::keys::SigningKeys;
 use super::parameters::{PUBLIC_KEYS, Parameters, SIGNING_KEYS};
 use super::target::{MODEL, Target, listed};
-use super::terminal;
+use super::terminal::{self, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -59,7 +59,7 @@ async fn set(target: &Target, name: &str) -> Result<()> {
     } else {
         parameters.put(name, &value, parameter.secret).await?;
     }
-    println!("{name} is set for stage {}.", place.stage.name);
+    say!("{name} is set for stage {}.", place.stage.name);
     terminal::note(
         "functions read it when an instance starts; cargo cloud deploy function NAME replaces the running ones",
     );

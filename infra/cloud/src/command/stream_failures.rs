@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 use super::failure::{Failure, Result};
-use super::target::Place;
+use super::target::{MODEL, Place};
 
 /// What Lambda sends to the queue when it gives up a batch.
 #[derive(Debug, Deserialize)]
@@ -104,7 +104,7 @@ fn after(record: &Record, sequence_number: &str) -> bool {
 fn is_meant(function: &Function, record: &Record) -> bool {
     let Trigger::Stream(trigger) = function.trigger else { return false };
     let keys = record.dynamodb().and_then(StreamRecord::keys);
-    let sort_key = keys.and_then(|keys| keys.get("sk")).and_then(|key| key.as_s().ok());
+    let sort_key = keys.and_then(|keys| keys.get(MODEL.table.sort_key)).and_then(|key| key.as_s().ok());
     record.event_name().is_some_and(|name| name.as_str() == "INSERT")
         && sort_key.is_some_and(|key| key.starts_with(trigger.sort_key_prefix))
 }

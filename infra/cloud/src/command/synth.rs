@@ -6,6 +6,7 @@ use infra_cloud::stage::Stage;
 use super::failure::{Failure, Result};
 use super::package::Build;
 use super::target::{MODEL, Target};
+use super::terminal::say;
 use super::workspace;
 
 #[derive(Debug, clap::Args)]
@@ -22,9 +23,9 @@ pub(crate) fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     match &arguments.assembly {
         Some(folder) => {
             let assembly = write(&target.stage()?, &arguments.build, folder)?;
-            println!("{}", assembly.folder.display());
+            say!("{}", assembly.folder.display());
         }
-        None => println!("{:#}", template(&target.stage_to_look_at()?)?),
+        None => say!("{:#}", template(&target.stage_to_look_at()?)?),
     }
     Ok(())
 }

@@ -1,8 +1,28 @@
 //! What is said on the terminal, and what is heard from there.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::fmt;
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Read, Write};
 
 use super::failure::{Failure, Result};
+
+/// Prints a line of the result: `println!`, but for [`print`].
+macro_rules! say {
+    () => { $crate::command::terminal::print(format_args!("\n")) };
+    ($($words:tt)+) => { $crate::command::terminal::print(format_args!("{}\n", format_args!($($words)+))) };
+}
+pub(crate) use say;
+
+/// Prints a part of the result. Whoever reads it may have read enough, as `head` has: then the command ends.
+pub(crate) fn print(words: fmt::Arguments<'_>) {
+    match io::stdout().write_fmt(words) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("error: the result cannot be printed: {error}");
+            std::process::exit(1);
+        }
+    }
+}
 
 /// One step of a longer command, as it begins.
 pub(crate) fn step(text: &str) {
@@ -17,14 +37,14 @@ pub(crate) fn note(text: &str) {
 
 /// A table with a head; the first column is text, the others stand to the right if they are figures.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
-    print!("{}", laid_out(head, rows));
+    print(format_args!("{}", laid_out(head, rows)));
 }
 
 /// Names and their values, one a line.
 pub(crate) fn facts(rows: &[(&str, String)]) {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in rows {
-        println!("  {name:width$}  {value}");
+        say!("  {name:width$}  {value}");
     }
 }
 
@@ -71,7 +91,7 @@ pub(crate) fn confirm(question: &str, word: &str) -> Result<()> {
     if !somebody_is_there() {
         return Err(Failure::new("nobody is here to confirm it; add --yes if you mean it"));
     }
-    print!("{question}\nType {word} to go on: ");
+    print(format_args!("{question}\nType {word} to go on: "));
     let _ = io::stdout().flush();
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::io("reading your answer", &error))?;

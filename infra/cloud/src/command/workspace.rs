@@ -1,6 +1,7 @@
-//! Where things lie on this machine.
+//! What is on this machine, and where.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The project's folder.
 pub(crate) fn root() -> &'static Path {
@@ -11,4 +12,11 @@ pub(crate) fn root() -> &'static Path {
 /// What is made here and can be made again.
 pub(crate) fn target() -> PathBuf {
     root().join("infra/cloud/target")
+}
+
+/// Whether a program is here, and does what these arguments say.
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

@@ -49,7 +49,8 @@ pub(crate) fn bare(arguments: &[&str], environment: &[(&str, &str)], input: &str
     }
 }
 
-fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Child {
+/// The same, while it runs.
+pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_infra-cloud"));
     command
         .args(arguments)

@@ -1,8 +1,9 @@
 use std::fs;
+use std::io::{BufRead, BufReader, read_to_string};
 
 use infra_model::APP;
 
-use crate::cloud::bare;
+use crate::cloud::{bare, start};
 use crate::emulator::Emulator;
 
 const VERBS: [&[&str]; 14] = [
@@ -104,4 +105,17 @@ fn a_missing_tool_is_said_so() {
     let sentence =
         emulator.cloud_with(&["bootstrap"], &[("PATH", nothing.path().to_str().unwrap())], "").failed();
     assert!(sentence.contains("install Node.js 20 or later"), "{sentence}");
+}
+
+/// As `cargo cloud synth | head -1` does.
+#[test]
+fn whoever_has_read_enough_ends_the_command_quietly() {
+    for verb in [&["synth"] as &[&str], &["cost"], &["--help"]] {
+        let mut process = start(verb, &[]);
+        let mut line = String::new();
+        BufReader::with_capacity(1, process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said = read_to_string(process.stderr.take().unwrap()).unwrap();
+        assert!(process.wait().unwrap().success(), "{verb:?}: {said}");
+        assert!(!line.is_empty() && !said.contains("panicked"), "{verb:?}: {said}");
+    }
 }
