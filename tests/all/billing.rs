@@ -10,6 +10,7 @@ use tests::{Person, Platform, Response, until};
 use tokio::runtime::Runtime;
 
 use crate::ledger::{Ledger, subjects};
+use crate::privacy::places;
 
 /// A card that can be charged.
 pub(crate) const CARD: &str = "4242424242424242";
@@ -46,9 +47,14 @@ pub(crate) async fn check_out(person: &Person, price: &str) -> String {
     answer.json()["url"].as_str().expect("a place").to_owned()
 }
 
+/// The path of a page of the provider's.
+fn page<'a>(platform: &Platform, url: &'a str) -> &'a str {
+    url.strip_prefix(platform.origin()).expect("a page of the platform's")
+}
+
 /// Pays on the provider's page.
 pub(crate) async fn pay(platform: &Platform, url: &str) {
-    let path = url.strip_prefix(platform.origin()).expect("a page of the platform's").to_owned();
+    let path = page(platform, url);
     platform.client().post_json(&format!("{path}/pay"), json!({ "number": CARD }), 200).await;
 }
 
@@ -57,9 +63,9 @@ pub(crate) async fn payments(platform: &Platform) -> Value {
     platform.console.client().get("/_local/payments?limit=2000").expect(200).await.json()
 }
 
-/// How many of a kind are in the provider's books.
-pub(crate) async fn count(platform: &Platform, kind: &str) -> usize {
-    payments(platform).await[kind].as_array().expect("a list").len()
+/// All of a kind in the provider's books.
+pub(crate) async fn booked(platform: &Platform, kind: &str) -> Vec<Value> {
+    payments(platform).await[kind].as_array().expect("a list").clone()
 }
 
 /// Lets time pass at the provider.
@@ -71,7 +77,7 @@ pub(crate) async fn pass(platform: &Platform, days: i64) {
 /// Waits until the provider has no webhook to send, and all that follows from them is done.
 async fn told(platform: &Platform) {
     until("every webhook", async || {
-        let webhooks = payments(platform).await["webhooks"].as_array().expect("webhooks").clone();
+        let webhooks = booked(platform, "webhooks").await;
         webhooks.iter().all(|it| it["next_attempt_at"].is_null()).then_some(())
     })
     .await;
@@ -89,8 +95,7 @@ pub(crate) async fn portal(platform: &Platform, person: &Person, action: &str, b
 
 async fn try_portal(platform: &Platform, person: &Person, action: &str, body: Value) -> Response {
     let answer = person.client.post_json("/api/billing/portal", json!({}), 201).await.json();
-    let url = answer["url"].as_str().expect("a place").to_owned();
-    let path = url.strip_prefix(platform.origin()).expect("a page of the platform's").to_owned();
+    let path = page(platform, answer["url"].as_str().expect("a place"));
     platform.client().post(&format!("{path}/{action}")).json(body).send().await
 }
 
@@ -183,7 +188,7 @@ async fn b4_i4_two_tabs_a_double_click_and_retries_buy_one_subscription() {
         let again = ada.client.post("/api/billing/checkout").json(json!({ "price": price }));
         again.expect_problem(409, "already-subscribed").await;
     }
-    assert_eq!(payments(&platform).await["subscriptions"].as_array().expect("subscriptions").len(), 1);
+    assert_eq!(booked(&platform, "subscriptions").await.len(), 1);
     assert_eq!(subscription(&ada).await["plan"], "pro", "having looked, the app knows");
 }
 
@@ -217,7 +222,7 @@ async fn b2_b5_n5_lost_doubled_and_reordered_webhooks_end_in_the_providers_state
     pay(&platform, &check_out(&ada, &business).await).await;
     wait_for(&ada, "the plan", |it| it["plan"] == "business").await;
     told(&platform).await;
-    let webhooks = payments(&platform).await["webhooks"].as_array().expect("webhooks").clone();
+    let webhooks = booked(&platform, "webhooks").await;
     let twice = |it: &Value| it["attempts"].as_array().is_some_and(|attempts| attempts.len() == 2);
     assert!(webhooks.iter().all(|it| it["status"] == "delivered" && twice(it)), "{webhooks:#?}");
 
@@ -233,7 +238,7 @@ async fn b2_b5_n5_lost_doubled_and_reordered_webhooks_end_in_the_providers_state
     assert!(!told["cancel_at"].is_null(), "{told}");
 
     // All that was lost comes at last, the newest first: nothing goes back.
-    let lost = payments(&platform).await["webhooks"].as_array().expect("webhooks").clone();
+    let lost = booked(&platform, "webhooks").await;
     for webhook in lost.iter().filter(|webhook| webhook["status"] == "dropped") {
         let id = webhook["id"].as_str().expect("an id");
         platform
@@ -369,7 +374,7 @@ impl Course {
 
     /// What counts of what the provider has sold her: it sells one at a time.
     async fn sold(&self) -> Option<Value> {
-        payments(&self.platform).await["subscriptions"].as_array().expect("subscriptions").first().cloned()
+        booked(&self.platform, "subscriptions").await.into_iter().next()
     }
 
     async fn take(&self, step: Step) {
@@ -396,7 +401,7 @@ impl Course {
             Step::Pass(days) => return pass(platform, days).await,
             Step::Switch(switches) => return self.switch(&switches).await,
             Step::Resend(which) => {
-                let webhooks = payments(platform).await["webhooks"].as_array().expect("webhooks").clone();
+                let webhooks = booked(platform, "webhooks").await;
                 if !webhooks.is_empty() {
                     self.resend(&webhooks[which % webhooks.len()]).await;
                 }
@@ -424,7 +429,7 @@ impl Course {
         told(platform).await;
         match end {
             End::Sent => {
-                let webhooks = payments(platform).await["webhooks"].as_array().expect("webhooks").clone();
+                let webhooks = booked(platform, "webhooks").await;
                 for webhook in webhooks.iter().filter(|webhook| webhook["status"] == "dropped") {
                     self.resend(webhook).await;
                 }
@@ -447,7 +452,7 @@ impl Course {
         }
         let is_running = !["none", "canceled"].contains(&known["status"].as_str().expect("a status"));
         assert_eq!(running, is_running, "{events:?}");
-        let paid = payments(platform).await["invoices"].as_array().expect("invoices").clone();
+        let paid = booked(platform, "invoices").await;
         let paid = paid.iter().filter(|it| it["amount_paid"].as_i64().is_some_and(|paid| paid > 0)).count();
         let receipts = events.iter().filter(|event| *event == "invoice.paid").count();
         match end {
@@ -526,7 +531,7 @@ async fn b4_i4_every_post_that_is_sent_again_buys_one_subscription() {
         places.remove(0).as_str().map(str::to_owned).expect("a place")
     };
     let url = post("/api/billing/checkout", "buy", &body).await;
-    let page = url.strip_prefix(platform.origin()).expect("a page of the platform's").to_owned();
+    let page = page(&platform, &url);
     let click = || async {
         let path = format!("{page}/pay");
         platform.client().post(&path).json(json!({ "number": CARD })).expect(200).await.json()["url"].clone()
@@ -542,7 +547,7 @@ async fn b4_i4_every_post_that_is_sent_again_buys_one_subscription() {
     told(&platform).await;
 
     for kind in ["customers", "checkouts", "subscriptions", "invoices"] {
-        assert_eq!(count(&platform, kind).await, 1, "{kind}");
+        assert_eq!(booked(&platform, kind).await.len(), 1, "{kind}");
     }
     let ledger = Ledger::settled(&platform).await;
     let events = ledger.events_of(&ledger.user_of(&ada.email).expect("a user"));
@@ -580,7 +585,7 @@ async fn k2_nothing_of_whoever_pays_is_in_a_log_a_flow_an_event_or_a_dead_letter
     ada.client.post("/api/billing/checkout").json(json!({ "price": business })).expect(503).await;
     platform.console.set(json!({ "faults": { "payments": "ok" } })).await;
     let url = check_out(&ada, &business).await;
-    let page = url.strip_prefix(platform.origin()).expect("a page of the platform's").to_owned();
+    let page = page(&platform, &url);
     platform.client().post_json(&format!("{page}/pay"), json!({ "number": DECLINED_CARD }), 402).await;
     platform.console.set(json!({ "faults": { "payments": "refuse" } })).await;
     pay(&platform, &url).await;
@@ -604,30 +609,25 @@ async fn k2_nothing_of_whoever_pays_is_in_a_log_a_flow_an_event_or_a_dead_letter
     platform.inbox.wait_for(&ada.email, "Your payment failed").await;
     Ledger::settled(&platform).await;
 
-    let mut places = vec![("the platform's log".to_owned(), platform.log())];
-    let mut logged = String::new();
-    for function in platform.console.functions().await {
-        for line in platform.console.logs(&function.name).await {
-            logged.push_str(&line.line);
-            places.push((format!("the log of {}", function.name), line.line));
-        }
-    }
-    assert!(logged.contains("the payment provider does not answer"), "what failed is logged");
-    assert!(!logged.contains("/_stripe/"), "a log has a place to pay at: {logged}");
-    for flow in platform.console.flows().await {
-        let steps = platform.console.flow(&flow.trace).await.steps;
-        places.push((format!("the flow {}", flow.name), format!("{steps:?}")));
-    }
     let ledger = Ledger::read(&platform).await;
-    let kinds = [("USER#", "EVENT#"), ("CUSTOMER#", ""), ("WEBHOOK#", ""), ("WORKSPACE#", "INVOICE#")];
-    let others = [("WORKSPACE#", "SUBSCRIPTION"), ("WORKSPACE#", "CHECKOUT"), ("EVENT#", ""), ("LIMIT#", "")];
-    for kind in kinds.into_iter().chain(others) {
-        let items = ledger.items(kind.0, kind.1);
-        assert!(!items.is_empty(), "{kind:?}");
-        for item in items {
-            places.push((format!("the item {} {}", item.pk, item.sk), format!("{item:?}")));
-        }
+    let kinds = [
+        ("USER#", "EVENT#"),
+        ("CUSTOMER#", ""),
+        ("WEBHOOK#", ""),
+        ("WORKSPACE#", "INVOICE#"),
+        ("WORKSPACE#", "SUBSCRIPTION"),
+        ("WORKSPACE#", "CHECKOUT"),
+        ("EVENT#", ""),
+        ("LIMIT#", ""),
+    ];
+    for (pk, sk) in kinds {
+        assert!(!ledger.items(pk, sk).is_empty(), "{pk} {sk}");
     }
+    let mut places = places(&platform, &ledger, &kinds).await;
+    let logged = || places.iter().filter(|(place, _)| place.starts_with("the log of"));
+    let is_told = |words: &str| logged().any(|(_, line)| line.contains(words));
+    assert!(is_told("the payment provider does not answer"), "what failed is logged");
+    assert!(!is_told("/_stripe/"), "a log has a place to pay at");
     places.push(("the dead letter".to_owned(), format!("{dead:?}")));
     for (place, content) in &places {
         let content = content.to_lowercase();

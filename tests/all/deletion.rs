@@ -68,9 +68,9 @@ async fn t5_b5_a_deleted_account_is_gone_everywhere_and_pays_no_more() {
             assert!(!text.contains(trace), "{trace} in {text}");
         }
     }
-    let mut expected = subjects(&platform, &ada.email).await;
-    assert_eq!(expected.remove("Your account was deleted"), Some(1));
-    assert_eq!(expected.get("Your subscription has ended"), None, "{expected:?}");
+    let mails = subjects(&platform, &ada.email).await;
+    assert_eq!(mails.get("Your account was deleted"), Some(&1), "{mails:?}");
+    assert_eq!(mails.get("Your subscription has ended"), None, "{mails:?}");
 
     // Whoever has the address and the number begins anew.
     ada.sign_up().await;

@@ -101,7 +101,7 @@ impl Ledger {
         };
         match kind {
             // Nobody is told of what happened to whoever is gone, but that they are.
-            _ if consumer == "email" && user.is_none() => kind != "user.deleted",
+            _ if consumer == "email" && user.is_none() && self.was_deleted(event) => kind != "user.deleted",
             "workspace.deleted" => self.pays_for_nothing(&text(&event.attributes["data"]["workspace_id"])),
             "session.started" => event.attributes["data"]["new_device"] == false,
             "user.signed_up" | "user.verification_requested" => {
@@ -110,6 +110,11 @@ impl Ledger {
             }
             _ => false,
         }
+    }
+
+    /// Whether the user of an event has deleted their account.
+    fn was_deleted(&self, event: &Item) -> bool {
+        self.items(&event.pk, "EVENT#").iter().any(|other| other.attributes["type"] == "user.deleted")
     }
 
     /// Whether a workspace has no subscription, or had one: who ends it leaves no other trace.

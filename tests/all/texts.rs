@@ -7,6 +7,7 @@ use tests::{Client, Person, Platform, Response, until};
 use crate::aws::Table;
 use crate::billing::{FAILING_CARD, check_out, pass, pay, portal, price, wait_for as wait_for_subscription};
 use crate::ledger::{Ledger, subjects};
+use crate::privacy::places;
 
 /// Of fiction: nobody has it.
 const NUMBER: &str = "+447700900123";
@@ -216,23 +217,8 @@ async fn n4_k2_a_refused_text_is_sent_once_when_redriven_and_no_number_or_code_i
     let ledger = Ledger::settled(&platform).await;
     assert_eq!(texts(&platform, NUMBER).await.len(), 3);
 
-    let mut places = vec![("the platform's log".to_owned(), platform.log())];
-    for function in platform.console.functions().await {
-        for line in platform.console.logs(&function.name).await {
-            places.push((format!("the log of {}", function.name), line.line));
-        }
-    }
-    for flow in platform.console.flows().await {
-        let flow = platform.console.flow(&flow.trace).await;
-        // What the console shows of a text is the text itself, as of a mail.
-        let steps: Vec<_> = flow.steps.into_iter().filter(|step| step.kind != "text").collect();
-        places.push((format!("the flow {}", flow.name), format!("{steps:?}")));
-    }
-    for kind in [("USER#", "EVENT#"), ("EVENT#", ""), ("LIMIT#", ""), ("TEXT#", ""), ("BREAKER#", "")] {
-        for item in ledger.items(kind.0, kind.1) {
-            places.push((format!("the item {} {}", item.pk, item.sk), format!("{item:?}")));
-        }
-    }
+    let kinds = [("USER#", "EVENT#"), ("EVENT#", ""), ("LIMIT#", ""), ("TEXT#", ""), ("BREAKER#", "")];
+    let mut places = places(&platform, &ledger, &kinds).await;
     places.push(("the dead letter".to_owned(), format!("{dead:?}")));
     for (place, content) in &places {
         assert!(!content.contains("447700900123") && !content.contains("7700 900"), "{place}: {content}");
