@@ -20,6 +20,9 @@ use crate::texts::{add_phone, texts};
 /// Long enough for a claim to run out twice and its message to come back.
 const RECOVERY: Duration = Duration::from_secs(120);
 
+/// Long enough for a load on a busy machine while every second request to the table fails.
+const LOAD: Duration = Duration::from_secs(300);
+
 /// What became of a sign-up, as its client saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
@@ -34,19 +37,26 @@ struct Load {
 }
 
 impl Load {
-    /// Signs up `count` people, `at_once` at any moment. `progress` counts the answers.
-    async fn run(origin: &str, count: usize, at_once: usize, progress: Arc<AtomicUsize>) -> Self {
-        let next = Arc::new(AtomicUsize::new(0));
+    /// Signs people up, `at_once` at any moment, until so many sign-ups were acknowledged. `progress` counts
+    /// the answers of any kind.
+    ///
+    /// How many a given number of sign-ups would bring is chance, and no business of a test.
+    async fn run(origin: &str, wanted: usize, at_once: usize, progress: Arc<AtomicUsize>) -> Self {
+        let (next, acknowledged) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let deadline = Instant::now() + LOAD;
         let mut workers = Vec::new();
         for worker in 0..at_once {
             let (origin, next, progress) = (origin.to_owned(), Arc::clone(&next), Arc::clone(&progress));
+            let acknowledged = Arc::clone(&acknowledged);
             workers.push(tokio::spawn(async move {
                 let mut seen = Vec::new();
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    if place >= count {
+                    let so_far = acknowledged.load(Ordering::Relaxed);
+                    if so_far >= wanted {
                         return seen;
                     }
+                    assert!(Instant::now() < deadline, "{so_far} of {wanted} were acknowledged");
+                    let place = next.fetch_add(1, Ordering::Relaxed);
                     // No client signs up so often that it is refused.
                     let network = u8::try_from(place / 10 % 250).unwrap();
                     let address = Ipv4Addr::new(127, 2, network, u8::try_from(worker).unwrap() + 1);
@@ -61,9 +71,10 @@ impl Load {
                     };
                     seen.push((email, outcome));
                     progress.fetch_add(1, Ordering::Relaxed);
-                    if outcome == Seen::Unknown {
+                    match outcome {
+                        Seen::Acknowledged => _ = acknowledged.fetch_add(1, Ordering::Relaxed),
                         // The platform may be down; the load goes on when it is up again.
-                        listening(&client).await;
+                        Seen::Unknown => listening(&client).await,
                     }
                 }
             }));
@@ -158,11 +169,10 @@ async fn n1_n2_n3_functions_killed_at_random_lose_nothing_and_do_nothing_twice()
     eprintln!("seed: {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
     let progress = Arc::new(AtomicUsize::new(0));
-    let count = 150;
     let origin = platform.origin().to_owned();
     let load = tokio::spawn({
         let progress = Arc::clone(&progress);
-        async move { Load::run(&origin, count, 6, progress).await }
+        async move { Load::run(&origin, 130, 6, progress).await }
     });
     let mut killed = BTreeMap::<&str, u32>::new();
     while !load.is_finished() {
@@ -180,7 +190,6 @@ async fn n1_n2_n3_functions_killed_at_random_lose_nothing_and_do_nothing_twice()
     let load = load.await.unwrap();
     eprintln!("killed: {killed:?}");
     assert!(killed.len() == 3 && killed.values().sum::<u32>() >= 10, "{killed:?}");
-    assert!(load.acknowledged() > count / 2);
     load.audit(&platform).await;
 }
 
@@ -205,11 +214,10 @@ async fn n1_n2_n3_a_platform_killed_at_random_loses_nothing_and_does_nothing_twi
     eprintln!("seed: {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
     let progress = Arc::new(AtomicUsize::new(0));
-    let count = 150;
     let origin = platform.origin().to_owned();
     let load = tokio::spawn({
         let progress = Arc::clone(&progress);
-        async move { Load::run(&origin, count, 6, progress).await }
+        async move { Load::run(&origin, 130, 6, progress).await }
     });
     let mut kills = 0;
     while !load.is_finished() {
@@ -230,18 +238,17 @@ async fn n1_n2_n3_a_platform_killed_at_random_loses_nothing_and_does_nothing_twi
 
 #[tokio::test]
 async fn n1_n2_n3_a_table_that_fails_now_and_then_loses_nothing_and_does_nothing_twice() {
-    for (seed, faults) in [
-        (11, json!({ "throttle": 0.08, "error": 0.05, "conflict": 0.1, "drop_reply": 0.05 })),
-        (12, json!({ "drop_reply": 0.3 })),
+    for (seed, wanted, faults) in [
+        (11, 50, json!({ "throttle": 0.08, "error": 0.05, "conflict": 0.1, "drop_reply": 0.05 })),
+        (12, 50, json!({ "drop_reply": 0.3 })),
         // So often that a write is given up in the middle of a sign-up: then it must not be acknowledged.
-        (13, json!({ "error": 0.5 })),
+        (13, 20, json!({ "error": 0.5 })),
     ] {
         eprintln!("seed: {seed}");
         let mut table = faults;
         table["seed"] = seed.into();
         let platform = Platform::start_with(settings(json!({ "table": table }))).await;
-        let load = Load::run(platform.origin(), 60, 4, Arc::default()).await;
-        assert!(load.acknowledged() > 20, "{} of 60", load.acknowledged());
+        let load = Load::run(platform.origin(), wanted, 4, Arc::default()).await;
         let calm = json!({ "throttle": 0.0, "error": 0.0, "conflict": 0.0, "drop_reply": 0.0 });
         platform.console.set(json!({ "faults": { "table": calm } })).await;
         load.audit(&platform).await;
@@ -255,25 +262,28 @@ async fn n2_a_reply_that_is_dropped_after_the_commit_is_not_done_twice() {
     let ada = Person::signed_in(&platform, "Ada").await;
     Ledger::settled(&platform).await;
     platform.console.set(json!({ "faults": { "table": { "drop_reply": 0.5, "seed": 3 } } })).await;
-    let mut renamed = 0;
-    for place in 0..15 {
-        let answer = ada.client.patch("/api/me").json(json!({ "name": format!("Ada {place}") })).send().await;
+    let deadline = Instant::now() + RECOVERY;
+    let (mut asked, mut renamed) = (0, 0);
+    while renamed < 8 {
+        assert!(Instant::now() < deadline, "{renamed} of {asked} renames were acknowledged");
+        let answer = ada.client.patch("/api/me").json(json!({ "name": format!("Ada {asked}") })).send().await;
         assert!([200, 500, 503, 504].contains(&answer.code()), "{answer}");
+        asked += 1;
         renamed += usize::from(answer.code() == 200);
     }
     let mut refreshed = 0;
-    for _ in 0..10 {
+    while refreshed < 6 {
+        assert!(Instant::now() < deadline, "{refreshed} refreshes were acknowledged");
         let answer = ada.client.post("/api/auth/refresh").send().await;
         assert!([204, 500, 503, 504].contains(&answer.code()), "T4: a lost reply signs nobody out: {answer}");
         refreshed += usize::from(answer.code() == 204);
     }
     platform.console.set(json!({ "faults": { "table": { "drop_reply": 0.0 } } })).await;
-    assert!(renamed > 5 && refreshed > 3, "{renamed} renamed, {refreshed} refreshed");
     ada.client.post("/api/auth/refresh").expect(204).await;
     let ledger = Ledger::settled(&platform).await;
     let events = ledger.events_of(&ledger.user_of(&ada.email).unwrap());
     let renames = events.iter().filter(|kind| *kind == "user.renamed").count();
-    assert!((renamed..=15).contains(&renames), "{renamed} acknowledged, {renames} applied");
+    assert!((renamed..=asked).contains(&renames), "{renamed} acknowledged, {renames} applied");
 }
 
 #[tokio::test]
