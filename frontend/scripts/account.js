@@ -1,7 +1,7 @@
 // What every page of a signed-in user does, and who that is.
 
 import "./connection.js";
-import { askAsUser, onSignedOutElsewhere, Problem, signOut } from "./api.js";
+import { askAsUser, onElsewhere, Problem, signOut } from "./api.js";
 import { find } from "./elements.js";
 
 /**
@@ -20,20 +20,24 @@ button.addEventListener("click", async () => {
   button.ariaBusy = "true";
   try {
     await signOut();
-    location.replace("/signed-out");
   } catch (error) {
     // 401: the session was over already.
-    if (error instanceof Problem && error.status === 401) location.replace("/signed-out");
-    else button.textContent = "Sign out: try again";
-  } finally {
-    button.ariaBusy = "false";
+    if (!(error instanceof Problem) || error.status !== 401) {
+      button.textContent = "Sign out: try again";
+      button.ariaBusy = "false";
+      return;
+    }
   }
+  // Busy until the browser has left.
+  location.replace("/signed-out");
 });
 
 // On a phone the navigation is wider than the screen: where one is shall be seen.
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-onSignedOutElsewhere(() => location.replace("/signed-out"));
+onElsewhere("signed-out", () => location.replace("/signed-out"));
+// What this page shows may be another account's, and what it sends would be for the new one.
+onElsewhere("signed-in", () => location.reload());
 
 // Pages kept by the back button may show what is private after signing out: ask again.
 addEventListener("pageshow", (event) => {

@@ -72,6 +72,16 @@ export async function askAsUser(method, path, body, headers) {
   return read(response);
 }
 
+/**
+ * Begins a session and tells the other tabs, which may show somebody else.
+ * @param {string} email
+ * @param {string} password
+ */
+export async function signIn(email, password) {
+  await ask("POST", "/api/auth/sign-in", { email, password });
+  tabs.postMessage("signed-in");
+}
+
 /** Ends the session here and tells the other tabs. */
 export async function signOut() {
   await ask("POST", "/api/auth/sign-out");
@@ -88,12 +98,13 @@ export async function deleteAccount(password) {
 }
 
 /**
- * Runs when another tab has signed out.
+ * Runs when another tab has signed in or out.
+ * @param {"signed-in" | "signed-out"} what
  * @param {() => void} then
  */
-export function onSignedOutElsewhere(then) {
+export function onElsewhere(what, then) {
   tabs.addEventListener("message", (event) => {
-    if (event.data === "signed-out") then();
+    if (event.data === what) then();
   });
 }
 
@@ -121,14 +132,19 @@ async function refresh() {
   });
 }
 
+/** How long to wait for a new token before asking again: four times within the server's ten seconds. */
+const REFRESH_PATIENCE = 2_500;
+
 /**
- * The new token may have been made and its reply lost. The server answers a repeat within a few
- * seconds with the same token, so repeat at once.
+ * The new token may have been made and its reply lost. The server answers a repeat within ten
+ * seconds with the same token and takes a later one for theft, so repeat before that. Only the last
+ * try may take its time, on a slow way.
  */
 async function sendRefresh() {
   for (let triesLeft = 3; ; triesLeft -= 1) {
     try {
-      return await send("POST", "/api/auth/refresh");
+      const signal = triesLeft > 0 ? AbortSignal.timeout(REFRESH_PATIENCE) : null;
+      return await send("POST", "/api/auth/refresh", undefined, {}, signal);
     } catch (error) {
       if (triesLeft === 0 || !navigator.onLine) throw error;
     }
@@ -140,11 +156,12 @@ async function sendRefresh() {
  * @param {string} path
  * @param {unknown} [body]
  * @param {Record<string, string>} [more] headers
+ * @param {AbortSignal | null} [signal]
  */
-async function send(method, path, body, more) {
+async function send(method, path, body, more, signal = null) {
   const headers = new Headers({ accept: "application/json, application/problem+json", ...more });
   /** @type {RequestInit} */
-  const init = { method, headers, credentials: "same-origin", cache: "no-store", redirect: "error" };
+  const init = { method, headers, signal, credentials: "same-origin", cache: "no-store", redirect: "error" };
   if (body !== undefined) {
     headers.set("content-type", "application/json");
     init.body = JSON.stringify(body);

@@ -14,21 +14,28 @@ const TOO_LONG = 600_000;
 
 const page = find(document, "main", HTMLElement);
 let timer = 0;
+/** Counts the times that asking began: an answer to an earlier one comes too late. */
+let round = 0;
 
 if (new URLSearchParams(location.search).get("checkout") === "cancelled") {
   show(page, "cancelled");
 } else {
-  void poll(Date.now(), FIRST_PAUSE);
+  begin();
 }
 
 for (const button of page.querySelectorAll("[data-check]")) {
   button.addEventListener("click", () => {
-    clearTimeout(timer);
     show(page, "confirming");
     // The button that was pressed is gone: reading goes on here.
     page.focus({ preventScroll: true });
-    void poll(Date.now(), FIRST_PAUSE);
+    begin();
   });
+}
+
+function begin() {
+  round += 1;
+  clearTimeout(timer);
+  void poll(Date.now(), FIRST_PAUSE);
 }
 
 /** @param {number} since @param {number} pause milliseconds until the next time */
@@ -40,8 +47,10 @@ async function poll(since, pause) {
 
 /** @param {number} waited milliseconds @returns {Promise<boolean>} whether there is nothing to wait for */
 async function look(waited) {
+  const own = round;
   try {
     const mine = await subscription();
+    if (own !== round) return true;
     const { line } = standing(mine);
     const isOpen = mine.status === "active" || mine.status === "trialing";
     if (isLive(mine) && mine.status !== "incomplete") {
@@ -52,7 +61,7 @@ async function look(waited) {
     become(waited > LONG ? "delayed" : "confirming");
     return false;
   } catch (error) {
-    if (error instanceof SignedOut) return true;
+    if (own !== round || error instanceof SignedOut) return true;
     // A failure in between is no news: only what lasts is told.
     if (waited <= LONG && error instanceof Problem && (error.status === 0 || error.status >= 500)) return false;
     tell(error);

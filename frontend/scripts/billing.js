@@ -94,7 +94,8 @@ async function plansFor(mine) {
 /** @param {Plan} plan @param {Price | undefined} price @param {Subscription} mine */
 function choiceOf(plan, price, mine) {
   const isFree = plan.prices.length === 0;
-  const isMine = isLive(mine) ? price?.id === mine.price?.id && !isFree : isFree;
+  // By what it is and not by its id: who pays a price that was replaced has this plan all the same.
+  const isMine = isLive(mine) ? plan.plan === mine.plan && price?.interval === mine.price?.interval : isFree;
   if (isMine) return stamp("your-plan");
   if (isFree || !price) return null;
   if (!isLive(mine)) return buttonToProvider(`Choose ${plan.name}`, "checkout", { price: price.id });

@@ -7,11 +7,14 @@ import { Problem, SignedOut } from "./api.js";
 /** @typedef {Record<string, string>} Values */
 /** @typedef {(value: string, values: Values) => string | null} Check says what is wrong, or null */
 
+/** What `submit` answers if the browser is on its way to another page: the form then stays busy. */
+export const LEAVING = "leaving";
+
 /**
  * @param {HTMLFormElement} form
  * @param {{
  *   checks: Record<string, Check>,
- *   submit: (values: Values) => Promise<void>,
+ *   submit: (values: Values) => Promise<void | typeof LEAVING>,
  *   refused?: (problem: Problem) => boolean,
  * }} behaviour `refused` may deal with a problem itself, and then says true
  */
@@ -49,14 +52,13 @@ export function listen(form, { checks, submit, refused }) {
 
     setBusy(true);
     try {
-      await submit(valuesOf(form));
+      if ((await submit(valuesOf(form))) === LEAVING) return;
     } catch (error) {
-      if (error instanceof SignedOut) return;
+      if (error instanceof SignedOut) return; // on its way to the sign-in page
       const problem = error instanceof Problem ? error : unexpected(error);
       if (!refused?.(problem)) showProblem(form, problem);
-    } finally {
-      setBusy(false);
     }
+    setBusy(false);
   });
 
   // A field is told off when it is left, and forgiven while it is mended.
@@ -168,11 +170,13 @@ function hideAlert(form) {
 /** @param {HTMLFormElement} form @param {HTMLButtonElement} button */
 function letReveal(form, button) {
   const input = find(form, `#${button.dataset.reveal ?? ""}`, HTMLInputElement);
+  const what = button.ariaLabel?.replace("Show ", "") ?? "";
   /** @param {boolean} revealed */
   const set = (revealed) => {
     input.type = revealed ? "text" : "password";
-    button.ariaPressed = String(revealed);
     button.textContent = revealed ? "Hide" : "Show";
+    // Its name begins with what is to be read, so that whoever says that presses it.
+    button.ariaLabel = `${button.textContent} ${what}`;
   };
   button.addEventListener("click", () => set(input.type === "password"));
   // Sent as what it is, so that password managers know it, and not left on the screen.

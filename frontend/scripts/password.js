@@ -1,5 +1,5 @@
-// A password that is being chosen: what is missing, while it is typed. The server has the last
-// word, and the list of passwords that everybody knows.
+// A password that is being chosen: what is missing, while it is typed. Only what is too short is
+// refused here. The server, which knows what people choose, decides on the rest.
 
 import { find } from "./elements.js";
 
@@ -8,11 +8,11 @@ const MIN_LENGTH = 15;
 /** @typedef {import("./form.js").Check} Check */
 
 /** @type {Check} */
-export function newPassword(value, values) {
-  const length = [...value].length;
+export function newPassword(value) {
+  const length = lengthOf(value);
   if (length === 0) return "Choose a password.";
   if (length < MIN_LENGTH) return `Use at least ${MIN_LENGTH} characters; this has ${length}.`;
-  return easilyGuessed(value, values);
+  return null;
 }
 
 /**
@@ -29,7 +29,7 @@ export function showStrength(form) {
   let pause = 0;
 
   input.addEventListener("input", () => {
-    const length = [...input.value].length;
+    const length = lengthOf(input.value);
     const values = Object.fromEntries(
       [...new FormData(form)].map(([name, value]) => [name, String(value)]),
     );
@@ -50,11 +50,22 @@ function comment(length, password, values) {
   return easilyGuessed(password, values) ?? `Long enough: ${length} characters.`;
 }
 
-/** @param {string} password @param {Record<string, string>} values @returns {string | null} */
+/** Characters as the server counts them. @param {string} password */
+function lengthOf(password) {
+  return [...password.normalize("NFKC")].length;
+}
+
+/**
+ * Advice only: the server may take it.
+ * @param {string} password
+ * @param {Record<string, string>} values
+ * @returns {string | null}
+ */
 function easilyGuessed(password, values) {
   const plain = password.toLowerCase();
   const own = (values["email"] ?? "").toLowerCase().split("@")[0] ?? "";
-  if (own.length > 3 && plain.includes(own)) return "Leave your own address out of it.";
+  // With enough beside it, an address does no harm.
+  if (own.length > 3 && lengthOf(plain.replaceAll(own, "")) < MIN_LENGTH) return "Leave your own address out of it.";
   if (new Set(plain).size < 5) return "Use more than a few different characters.";
   if (/^(.{1,6})\1+$/.test(plain)) return "Do not repeat the same part.";
   return null;

@@ -2,7 +2,7 @@ import { me } from "./account.js";
 import { askAsUser, deleteAccount } from "./api.js";
 import { asked } from "./dialog.js";
 import { fill, find } from "./elements.js";
-import { emailAddress, listen, required } from "./form.js";
+import { emailAddress, LEAVING, listen, required } from "./form.js";
 import { view } from "./view.js";
 
 const name = find(document, "#rename", HTMLFormElement);
@@ -50,5 +50,6 @@ listen(deletion, {
     if ((await asked(sure)) !== "delete") return;
     await deleteAccount(password);
     location.replace("/account-deleted");
+    return LEAVING;
   },
 });

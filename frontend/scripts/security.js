@@ -67,7 +67,6 @@ async function revoke(session, button) {
     await askAsUser("DELETE", `/api/auth/sessions/${encodeURIComponent(session.id)}`);
     say(`The session on ${session.device} has ended.`, "done");
     await reloadSessions();
-    said.focus();
   } catch (error) {
     if (error instanceof SignedOut) return;
     say(error instanceof Problem ? error.message : "Something went wrong on this page.", "bad");
@@ -81,4 +80,6 @@ function say(text, how) {
   said.className = `note ${how}`;
   said.hidden = false;
   said.textContent = text;
+  // What was pressed may be gone, and this may be off the screen: reading goes on here.
+  said.focus();
 }

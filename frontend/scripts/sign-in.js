@@ -1,8 +1,8 @@
 import "./connection.js";
 import { keepAddress, keptAddress } from "./address.js";
-import { ask } from "./api.js";
+import { signIn } from "./api.js";
 import { find } from "./elements.js";
-import { emailAddress, listen, required } from "./form.js";
+import { emailAddress, LEAVING, listen, required } from "./form.js";
 import { nextAddress } from "./next.js";
 
 const form = find(document, "form", HTMLFormElement);
@@ -13,9 +13,10 @@ find(document, "[data-next]", HTMLElement).hidden = !new URLSearchParams(locatio
 
 listen(form, {
   checks: { email: emailAddress, password: required("Enter your password.") },
-  async submit({ email = "", password }) {
-    await ask("POST", "/api/auth/sign-in", { email: email.trim(), password });
+  async submit({ email = "", password = "" }) {
+    await signIn(email.trim(), password);
     location.replace(nextAddress());
+    return LEAVING;
   },
   refused(problem) {
     if (problem.type !== "invalid-credentials") return false;

@@ -2,7 +2,7 @@ import "./connection.js";
 import { keepAddress } from "./address.js";
 import { ask } from "./api.js";
 import { find } from "./elements.js";
-import { emailAddress, listen, required } from "./form.js";
+import { emailAddress, LEAVING, listen, required } from "./form.js";
 import { newPassword, showStrength } from "./password.js";
 import { mailSent } from "./resend.js";
 
@@ -20,5 +20,6 @@ listen(form, {
     keepAddress(email);
     mailSent();
     location.assign("/check-mail");
+    return LEAVING;
   },
 });

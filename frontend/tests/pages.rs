@@ -114,6 +114,19 @@ fn no_form_can_put_what_was_typed_into_a_url() {
 }
 
 #[test]
+fn a_page_that_waits_for_its_script_says_so_where_there_is_none() {
+    for page in pages(&site(true)) {
+        let elements = elements(page);
+        let waits = elements.iter().any(|element| {
+            element.attribute("data-view").is_some() || element.attribute("type") == Some("submit")
+        });
+        if waits {
+            assert!(elements.iter().any(|element| element.name == "noscript"), "{}", page.path);
+        }
+    }
+}
+
+#[test]
 fn assets_are_kept_for_ever_and_pages_are_not() {
     let site = site(false);
     for file in &site.files {

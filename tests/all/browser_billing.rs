@@ -293,6 +293,32 @@ async fn a_plan_is_changed_cancelled_and_resumed() {
     browser.assert_faultless().await;
 }
 
+/// Who bought before a price was replaced pays the former one, which is in the list of plans no more.
+#[tokio::test]
+async fn who_pays_a_former_price_has_the_plan_all_the_same() {
+    let payer = Payer::on_business(GOOD_CARD).await;
+    let browser = &payer.visit.browser;
+    let replaced = "
+        const send = window.fetch;
+        window.fetch = async (path, init) => {
+            const response = await send(path, init);
+            if (path !== '/api/billing/plans') return response;
+            const answer = await response.json();
+            for (const { prices } of answer.plans) for (const price of prices) price.id += '_new';
+            return new Response(JSON.stringify(answer), response);
+        };";
+    payer.visit.before_each_page(replaced).await;
+    payer.visit.open("/billing").await;
+    payer.see_on("Change to Pro").await;
+    let plans = async || browser.see("[data-view=plans]").await.text().await.unwrap();
+    let monthly = plans().await;
+    assert!(monthly.contains("Your plan") && !monthly.contains("Pay by the"), "{monthly}");
+    browser.script("document.querySelector('[name=interval][value=year]').click()", Vec::new()).await;
+    let yearly = plans().await;
+    assert!(yearly.contains("Pay by the year") && !yearly.contains("Your plan"), "{yearly}");
+    browser.assert_faultless().await;
+}
+
 #[tokio::test]
 async fn a_subscription_renews_as_time_passes() {
     let payer = Payer::on_business(GOOD_CARD).await;

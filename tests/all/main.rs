@@ -10,6 +10,7 @@ mod aws;
 mod billing;
 mod browser;
 mod browser_billing;
+mod browser_races;
 mod browser_texts;
 mod console;
 mod deletion;

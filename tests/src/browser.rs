@@ -253,7 +253,8 @@ impl Browser {
             .driver()
             .execute_async(
                 "const done = arguments[0];
-                axe.run(document, { resultTypes: ['violations'] }).then(
+                const rules = { 'label-content-name-mismatch': { enabled: true } };
+                axe.run(document, { resultTypes: ['violations'], rules }).then(
                     ({ violations }) => done(violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html) }))),
                     (error) => done(String(error)),
                 );",
