@@ -1,8 +1,9 @@
 //! The keys that tokens are signed with: where they are read, and how long they are believed.
 //!
 //! Keys are Ed25519, as a [JSON Web Key Set](https://www.rfc-editor.org/rfc/rfc7517) in a parameter; the first one
-//! signs. To rotate: append the new key, wait until every instance has read it, move it to the
-//! front, and drop the old one when the last token that it signed has expired.
+//! signs. To rotate: append the new key, wait until every instance has read it (ten minutes), move it to the front, and drop
+//! the old one when the last token that it signed has expired. A new key that signs at once is refused by whoever has read
+//! the keys in the last half minute; see [`Cached::newer`]. `cargo cloud secrets rotate` does it in this order.
 
 use std::sync::Arc;
 
@@ -44,7 +45,8 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`](crate::error::Error::Internal) if they were never read and cannot be.
+    /// If they were never read and cannot be: [`Unavailable`](crate::error::Error::Unavailable) if they may be a moment later,
+    /// else [`Internal`](crate::error::Error::Internal).
     pub async fn current(&self) -> Result<Arc<KeySet>> {
         self.0.current().await
     }

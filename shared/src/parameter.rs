@@ -11,7 +11,7 @@ use std::sync::Arc;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{self, SigV4AuthScheme};
-use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
+use aws_runtime::retries::classifiers::{AwsErrorCodeClassifier, THROTTLING_ERRORS};
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
 use aws_smithy_runtime_api::client::orchestrator::{
     HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput,
 };
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
@@ -66,8 +67,48 @@ impl std::fmt::Debug for Value {
 
 /// Why a parameter was not given out.
 #[derive(Debug, thiserror::Error)]
-#[error("the parameter cannot be read: {0}")]
-pub struct Unreadable(String);
+pub enum Unreadable {
+    /// It has no value yet.
+    #[error("there is no parameter of that name: {0}")]
+    Missing(String),
+    /// Parameter Store does not answer, or takes no more requests: it may be read a moment later.
+    #[error("the parameter cannot be read just now: {0}")]
+    Unavailable(String),
+    /// It may not be read, or is no parameter.
+    #[error("the parameter cannot be read: {0}")]
+    Refused(String),
+}
+
+impl From<SdkError<ErrorMetadata, HttpResponse>> for Unreadable {
+    fn from(error: SdkError<ErrorMetadata, HttpResponse>) -> Self {
+        let code = error.as_service_error().and_then(ErrorMetadata::code);
+        let of_kind = match code {
+            Some("ParameterNotFound") => Self::Missing,
+            Some(code) if THROTTLING_ERRORS.contains(&code) => Self::Unavailable,
+            // What is wrong with a request is wrong for good; all else passes.
+            _ if error.raw_response().is_some_and(|it| it.status().is_client_error()) => Self::Refused,
+            _ if matches!(error, SdkError::ConstructionFailure(_)) => Self::Refused,
+            _ => Self::Unavailable,
+        };
+        of_kind(DisplayErrorContext(error).to_string())
+    }
+}
+
+impl From<Unreadable> for Error {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Unavailable(_) => Self::Unavailable(Box::new(error)),
+            Unreadable::Missing(_) | Unreadable::Refused(_) => Self::internal(error),
+        }
+    }
+}
+
+/// Whether something failed because a parameter has no value yet.
+#[must_use]
+pub fn is_missing(error: &Error) -> bool {
+    let Error::Internal(cause) = error else { return false };
+    matches!(cause.downcast_ref(), Some(Unreadable::Missing(_)))
+}
 
 impl Parameters {
     /// The parameters of the account and region that `aws` is connected to.
@@ -103,8 +144,7 @@ impl Parameters {
     ///
     /// If there is none, it may not be read, or the service cannot be reached.
     pub async fn get(&self, name: &str) -> Result<Value, Unreadable> {
-        let value = self.get.invoke(name.to_owned()).await;
-        value.map_err(|error| Unreadable(DisplayErrorContext(error).to_string()))
+        Ok(self.get.invoke(name.to_owned()).await?)
     }
 }
 
@@ -125,7 +165,7 @@ impl<T: 'static> Cached<T> {
         let read = move || {
             let (parameters, name) = (parameters.clone(), Arc::clone(&name));
             async move {
-                let text = parameters.get(&name).await.map_err(Error::internal)?;
+                let text = parameters.get(&name).await?;
                 parse(&text.into_text()).map_err(Error::internal)
             }
         };
@@ -206,4 +246,69 @@ fn value(response: &HttpResponse) -> Result<Value, OrchestratorError<ErrorMetada
         error = error.message(message);
     }
     Err(OrchestratorError::operation(error.build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use aws_credential_types::Credentials;
+
+    use super::*;
+    use crate::aws::Endpoints;
+
+    /// Parameter Store, as far as it gives this answer to every request.
+    fn that_answers(status: u16, body: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut length = 0;
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|_| !line.trim().is_empty()) {
+                    if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = told.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                let head = format!("HTTP/1.1 {status} Answer\r\ncontent-length: {}", body.len());
+                write!(stream, "{head}\r\nconnection: close\r\n\r\n{body}").unwrap();
+            }
+        });
+        address
+    }
+
+    async fn read(address: String) -> Result<String, Error> {
+        let credentials = Credentials::from_keys("test", "test", None);
+        let endpoints = Endpoints { services: Vec::new(), all: Some(address) };
+        let aws = Aws::new("us-east-1".to_owned(), credentials, endpoints);
+        let cached = Cached::in_parameter(&aws, "/a/name", |text| Ok(text.to_owned()), Clock::system());
+        cached.current().await.map(|text| String::clone(&text))
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_cannot_be_read_just_now_is_no_error_of_ours() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (throttled, broken, unreachable) = tokio::join!(
+            read(that_answers(400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#)),
+            read(that_answers(500, r#"{"__type":"InternalServerError"}"#)),
+            read(format!("http://{closed}")),
+        );
+        for error in [throttled, broken, unreachable] {
+            assert!(matches!(error, Err(Error::Unavailable(_))), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_is_missing_is_told_from_one_that_may_not_be_read() {
+        let missing = read(that_answers(400, r#"{"__type":"ParameterNotFound"}"#)).await.unwrap_err();
+        assert!(matches!(missing, Error::Internal(_)) && is_missing(&missing), "{missing:?}");
+        let refused = read(that_answers(400, r#"{"__type":"AccessDeniedException"}"#)).await.unwrap_err();
+        assert!(matches!(refused, Error::Internal(_)) && !is_missing(&refused), "{refused:?}");
+        let there = read(that_answers(200, r#"{"Parameter":{"Name":"/a/name","Value":"it"}}"#)).await;
+        assert_eq!(there.unwrap(), "it");
+    }
 }

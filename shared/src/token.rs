@@ -108,7 +108,7 @@ impl Verifier {
     /// # Errors
     ///
     /// [`Error::Unauthenticated`] if it is not a token of this kind, signed with one of our keys, issued by and meant
-    /// for us, and good now; [`Error::Internal`] if the keys cannot be read.
+    /// for us, and good now; that of the keys if they cannot be read.
     pub async fn verify<C: Claims>(&self, token: &str) -> Result<C> {
         let checked = match self.check(token, &*self.keys.current().await?) {
             Err(Refusal::UnknownKey) => self.check(token, &*self.keys.newer().await?),

@@ -9,7 +9,7 @@ use crate::resources::{
     BUS, MAIL_CONFIGURATION, MAIL_IDENTITY, TABLE, dead_letters_id, log_group_id, queue_id,
 };
 use crate::stack::{Id, arn, id, sub};
-use crate::stage::Stage;
+use crate::stage::{MailIdentity, Stage};
 
 /// The actions that AWS lets nobody narrow to a resource, and why roles have them. Every other statement names its
 /// resources. (AWS's service authorization reference names no resource type for these.)
@@ -82,9 +82,13 @@ fn of_grant(app: &App, stage: &Stage, function: &Function, grant: Grant) -> Vec<
         }
         Grant::SendEmail => {
             let own = |id| format!("arn:${{AWS::Partition}}:ses:${{AWS::Region}}:${{AWS::AccountId}}:{id}");
+            let sender = match stage.mail_identity {
+                MailIdentity::Existing => stage.mail_sender().unwrap_or_default().to_owned(),
+                MailIdentity::Domain | MailIdentity::Address => format!("${{{MAIL_IDENTITY}}}"),
+            };
             let to = stage.sandbox_recipients.iter().map(|address| own(format!("identity/{address}")));
             let resources: Vec<_> = [
-                own(format!("identity/${{{MAIL_IDENTITY}}}")),
+                own(format!("identity/{sender}")),
                 own(format!("configuration-set/${{{MAIL_CONFIGURATION}}}")),
             ]
             .into_iter()

@@ -121,6 +121,9 @@ pub enum MailIdentity {
     Domain,
     /// The sender's address alone, by a link that AWS mails to it. Mail is not signed as the domain's then.
     Address,
+    /// The domain of the sender's address, which is an identity of the account already: the stack neither makes nor removes
+    /// nor changes it.
+    Existing,
 }
 
 /// Why a stage is no use.
@@ -338,6 +341,22 @@ impl Stage {
         (!name.trim().is_empty() && is_address(address)).then_some(address)
     }
 
+    /// The hosted zone that the records which prove the mail domain are made in; none: whoever deploys makes them.
+    #[must_use]
+    pub fn mail_zone(&self) -> Option<&HostedZone> {
+        let domain = self.mail_domain().filter(|_| self.mail_identity == MailIdentity::Domain)?;
+        self.hosted_zone.as_ref().filter(|zone| zone.holds(domain))
+    }
+
+    /// What mail is sent as: a domain, or an address.
+    #[must_use]
+    pub fn mail_sender(&self) -> Option<&str> {
+        match self.mail_identity {
+            MailIdentity::Domain | MailIdentity::Existing => self.mail_domain(),
+            MailIdentity::Address => self.mail_address(),
+        }
+    }
+
     /// The domain that mail comes from, as `example.com`.
     #[must_use]
     pub fn mail_domain(&self) -> Option<&str> {
@@ -478,6 +497,16 @@ mod tests {
         for origin in ["example.com", "https://", "https://example.com/", "ftp://example.com"] {
             assert_eq!(refused(|stage| stage.public_origin = Some(origin.to_owned())), "public_origin");
         }
+    }
+
+    #[test]
+    fn the_records_of_mail_are_made_only_in_a_zone_that_holds_its_domain() {
+        let made = |name: &str| {
+            let zone = HostedZone { id: "Z1".to_owned(), name: name.to_owned() };
+            Stage { hosted_zone: Some(zone), ..stage() }.mail_zone().is_some()
+        };
+        assert!(made("example.com") && !made("app.example.com") && !made("example.org"));
+        assert!(stage().mail_zone().is_none());
     }
 
     #[test]

@@ -60,15 +60,12 @@ impl Cdk {
         Err(Failure::new(format!("the CDK CLI could not {command}; it says above what is wrong")))
     }
 
-    /// Runs `diff` and tells whether there is any.
+    /// Whether anything differs, without a word.
     pub(crate) fn differs(&self, aws: &Aws, stack: &str, assembly: &Path) -> Result<bool> {
         let mut command = self.command(aws, &["diff", "--fail", stack], Some(assembly));
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
         let status = command.status().map_err(|error| Failure::io("running the CDK CLI", &error))?;
-        match status.code() {
-            Some(0) => Ok(false),
-            Some(1) => Ok(true),
-            _ => Err(Failure::new("the CDK CLI could not compare; it says above what is wrong")),
-        }
+        Ok(!status.success())
     }
 
     fn command(&self, aws: &Aws, arguments: &[&str], assembly: Option<&Path>) -> Command {

@@ -51,6 +51,9 @@ async fn everything(target: &Target, arguments: &Arguments) -> Result<()> {
     let cdk = Cdk::ready()?;
     let asset_bucket = bootstrap::asset_bucket(&place).await?;
     check_concurrency(&place).await?;
+    let before = stack::find(&place.aws, &place.stack_name()).await?;
+    let is_first = before.is_none_or(|stack| stack.is_failed_start());
+    mail::check_identity(&place, is_first).await?;
     let site = site::render()?;
     let assembly = synth::assembly(&place.stage, &arguments.build)?;
 
@@ -58,10 +61,9 @@ async fn everything(target: &Target, arguments: &Arguments) -> Result<()> {
         terminal::step(&format!("Made {made}"));
     }
     terminal::step(&format!("Deploying the stack {}", assembly.stack_name));
-    let before = stack::find(&place.aws, &assembly.stack_name).await?;
     let approval = if arguments.yes { "never" } else { "broadening" };
     let mut command = vec!["deploy", assembly.stack_name.as_str(), "--require-approval", approval];
-    if before.is_none_or(|stack| stack.is_failed_start()) {
+    if is_first {
         // A table that an earlier stack left is taken over with its data.
         command.push("--import-existing-resources");
     }
@@ -71,26 +73,28 @@ async fn everything(target: &Target, arguments: &Arguments) -> Result<()> {
         }
         Failure::new(format!("{failure}; if it had to ask: nobody is here to answer, and --yes does"))
     })?;
+    // From here on this is live, even if what follows fails: a rollback must start from it.
+    let deployment = Deployment::new(&assembly.folder, &site)?;
+    let kept = History::of(&place, &asset_bucket).add(&deployment).await?;
     code::as_in(&place, &assembly.template, &asset_bucket).await?;
 
     let stack = place.stack().await?;
     terminal::step("Uploading the pages");
     let uploaded = site::upload(&place.aws.s3(), &place.site_bucket(&stack)?, &site).await?;
     eprintln!("{} pages, {} new assets", uploaded.pages, uploaded.assets);
-    remember(&place, &stack, &asset_bucket, &Deployment::new(&assembly.folder, &site)?).await?;
+    clean(&place, &stack, &deployment, kept).await?;
     print_addresses(&place, &stack).await
 }
 
-/// Writes a deployment down, and removes from the site what no deployment needs that one can go back to.
-pub(crate) async fn remember(
+/// Removes from the site what no deployment needs that one can go back to.
+pub(crate) async fn clean(
     place: &Place,
     stack: &Stack,
-    asset_bucket: &str,
-    deployment: &Deployment,
+    live: &Deployment,
+    kept: Vec<Deployment>,
 ) -> Result<()> {
-    let kept = History::of(place, asset_bucket).add(deployment).await?;
     let folders: BTreeSet<_> = kept.into_iter().map(|deployment| deployment.assets_folder).collect();
-    site::clean(&place.aws.s3(), &place.site_bucket(stack)?, &deployment.pages, &folders).await
+    site::clean(&place.aws.s3(), &place.site_bucket(stack)?, &live.pages, &folders).await
 }
 
 async fn print_addresses(place: &Place, stack: &Stack) -> Result<()> {

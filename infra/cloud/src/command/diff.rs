@@ -19,8 +19,9 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     let cdk = Cdk::ready()?;
     bootstrap::asset_bucket(&place).await?;
     let assembly = synth::assembly(&place.stage, &arguments.build)?;
-    let differs = cdk.differs(&place.aws, &assembly.stack_name, &assembly.folder)?;
-    if differs && arguments.fail {
+    // With --fail, the CLI ends alike when something differs and when it cannot compare.
+    cdk.run(&place.aws, &["diff", &assembly.stack_name], Some(&assembly.folder))?;
+    if arguments.fail && cdk.differs(&place.aws, &assembly.stack_name, &assembly.folder)? {
         return Err(super::Failure::new(format!("stage {} differs from what is here", place.stage.name)));
     }
     Ok(())

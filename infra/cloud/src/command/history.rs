@@ -32,6 +32,9 @@ pub(crate) struct Deployment {
     assembly: BTreeMap<String, String>,
     pub(crate) pages: Vec<File>,
     pub(crate) assets_folder: String,
+    /// The keys of its assets. They may not be there: the deployment is written down before they are uploaded.
+    #[serde(default)]
+    pub(crate) assets: BTreeSet<String>,
 }
 
 impl Deployment {
@@ -54,6 +57,7 @@ impl Deployment {
             assembly: files,
             pages: site.pages.clone(),
             assets_folder: site.assets_folder.clone(),
+            assets: site.asset_keys(),
         })
     }
 
@@ -161,6 +165,7 @@ mod tests {
             assembly: BTreeMap::new(),
             pages: Vec::new(),
             assets_folder: String::new(),
+            assets: BTreeSet::new(),
         }
     }
 

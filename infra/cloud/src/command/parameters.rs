@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use aws_sdk_ssm::error::ProvideErrorMetadata;
 use aws_sdk_ssm::types::ParameterType;
 use infra_cloud::names;
+use jiff::Timestamp;
 
 use super::failure::{Failure, Result};
 use super::keys::SigningKeys;
@@ -37,10 +38,10 @@ impl<'a> Parameters<'a> {
     pub(crate) async fn make_missing(&self) -> Result<Vec<&'static str>> {
         let mut made = Vec::new();
         if !self.is_set(SIGNING_KEYS).await? {
-            self.put_signing_keys(&SigningKeys::make()?).await?;
+            self.put_signing_keys(&SigningKeys::make(Timestamp::now().as_second())?).await?;
             made.push("the keys that sign tokens");
         } else if !self.is_set(PUBLIC_KEYS).await? {
-            let keys = SigningKeys::from_json(&self.value(SIGNING_KEYS).await?)?;
+            let keys = self.signing_keys().await?;
             self.put(PUBLIC_KEYS, &keys.public().to_json(), false).await?;
             made.push("the public halves of the keys that sign tokens");
         }
@@ -59,7 +60,12 @@ impl<'a> Parameters<'a> {
         Ok(made)
     }
 
-    /// Both halves, the public one last: a token is signed only by a key that is already published.
+    /// The keys that sign tokens, as they are.
+    pub(crate) async fn signing_keys(&self) -> Result<SigningKeys> {
+        SigningKeys::from_json(&self.value(SIGNING_KEYS).await?)
+    }
+
+    /// Both halves, the public one first: a token is signed only by a key that is already published.
     pub(crate) async fn put_signing_keys(&self, keys: &SigningKeys) -> Result<()> {
         self.put(PUBLIC_KEYS, &keys.public().to_json(), false).await?;
         self.put(SIGNING_KEYS, &keys.to_json(), true).await

@@ -53,11 +53,22 @@ pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     let folder =
         workspace::target().join("assemblies").join(format!("{}-{}", place.stage.name, deployment.id));
     deployment.write_assembly(&folder)?;
+    let (s3, bucket) = (place.aws.s3(), place.site_bucket(&stack)?);
+    if !site::has(&s3, &bucket, &deployment.assets).await? {
+        return Err(Failure::new(format!(
+            "deployment {} cannot be gone back to, because not all of its assets are in the bucket of the pages; \
+             cargo cloud rollback --list shows the others, and --to goes to one of them",
+            deployment.id
+        )));
+    }
     cdk.run(&place.aws, &["deploy", &stack.name, "--require-approval", "never"], Some(&folder))?;
     code::as_in(&place, &deployment.template(), &asset_bucket).await?;
-    site::put_pages(&place.aws.s3(), &place.site_bucket(&stack)?, &deployment.pages).await?;
+    site::put_pages(&s3, &bucket, &deployment.pages).await?;
     let id = deployment.id.clone();
-    deploy::remember(&place, &stack, &asset_bucket, &deployment.again()).await?;
+    // Last: until all of it is done, the same command does it again.
+    let deployment = deployment.again();
+    let kept = history.add(&deployment).await?;
+    deploy::clean(&place, &stack, &deployment, kept).await?;
     say!(
         "Stage {} is what it was with deployment {id}: functions, resources and pages. Its data was left alone.",
         place.stage.name

@@ -1,5 +1,7 @@
+use jiff::Timestamp;
+
 use super::failure::{Failure, Result};
-use super::keys::SigningKeys;
+use super::keys::{SigningKeys, Step, time_of_day};
 use super::parameters::{PUBLIC_KEYS, Parameters, SIGNING_KEYS};
 use super::target::{MODEL, Target, listed};
 use super::terminal::{self, say};
@@ -17,6 +19,11 @@ enum Verb {
         /// The parameter's name, as the model has it
         name: String,
     },
+    /// Replace the keys that sign tokens, in two steps: the first makes a new one, the second, ten minutes later, lets it sign
+    Rotate {
+        /// The parameter's name: auth/signing-keys
+        name: String,
+    },
     /// Show which there are and which are missing, never their values
     List,
 }
@@ -27,6 +34,7 @@ const MOST_BYTES: usize = 4_096;
 pub(crate) async fn run(target: &Target, arguments: &Arguments) -> Result<()> {
     match &arguments.verb {
         Verb::Set { name } => set(target, name).await,
+        Verb::Rotate { name } => rotate(target, name).await,
         Verb::List => list(target).await,
     }
 }
@@ -47,12 +55,7 @@ async fn set(target: &Target, name: &str) -> Result<()> {
             "there is no value on standard input; try: cargo cloud secrets set {name} < FILE"
         )));
     }
-    if value.len() > MOST_BYTES {
-        return Err(Failure::new(format!(
-            "a parameter holds at most {MOST_BYTES} bytes; these are {}",
-            value.len()
-        )));
-    }
+    check_length(&value)?;
     let parameters = Parameters::of(&place);
     if parameter.name == SIGNING_KEYS {
         parameters.put_signing_keys(&SigningKeys::from_json(&value)?).await?;
@@ -60,9 +63,45 @@ async fn set(target: &Target, name: &str) -> Result<()> {
         parameters.put(name, &value, parameter.secret).await?;
     }
     say!("{name} is set for stage {}.", place.stage.name);
-    terminal::note(
-        "functions read it when an instance starts; cargo cloud deploy function NAME replaces the running ones",
-    );
+    terminal::note("functions that have read another value believe it for ten minutes at most");
+    Ok(())
+}
+
+fn check_length(value: &str) -> Result<()> {
+    if value.len() > MOST_BYTES {
+        return Err(Failure::new(format!(
+            "a parameter holds at most {MOST_BYTES} bytes; these are {}",
+            value.len()
+        )));
+    }
+    Ok(())
+}
+
+/// The keys never leave the parameter but to be written back: what is said here holds nothing of them.
+async fn rotate(target: &Target, name: &str) -> Result<()> {
+    if name != SIGNING_KEYS {
+        return Err(Failure::new(format!(
+            "only {SIGNING_KEYS} is rotated; any other parameter is set: cargo cloud secrets set {name} < FILE"
+        )));
+    }
+    let place = target.connect().await?;
+    let parameters = Parameters::of(&place);
+    let mut keys = parameters.signing_keys().await?;
+    let step = keys.rotate(Timestamp::now().as_second())?;
+    check_length(&keys.to_json())?;
+    parameters.put_signing_keys(&keys).await?;
+    let stage = &place.stage.name;
+    match step {
+        Step::Appended { until } => say!(
+            "Stage {stage} has a new key, which every function will know by {}. It signs nothing until you run the \
+             same command again then.",
+            time_of_day(until)
+        ),
+        Step::Promoted => say!(
+            "The new key of stage {stage} signs from now on. The old one still verifies what it signed; the first \
+             rotation after thirty days drops it."
+        ),
+    }
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use super::target::MODEL;
 /// The most keys that one request of S3 removes.
 const REMOVED_AT_ONCE: usize = 1_000;
 
+/// What the keys of all assets start with.
+const ASSETS: &str = "assets/";
+
 /// The page that is shown in place of one that is not there, and its status.
 const NOT_FOUND: &str = "404";
 
@@ -28,6 +31,12 @@ pub(crate) struct Site {
     pub(crate) pages: Vec<File>,
     /// The folder of the assets, such as `assets/0f1e2d3c4b5a/`.
     pub(crate) assets_folder: String,
+}
+
+impl Site {
+    pub(crate) fn asset_keys(&self) -> BTreeSet<String> {
+        self.assets.iter().map(|asset| asset.key.clone()).collect()
+    }
 }
 
 /// One object of the bucket.
@@ -80,6 +89,11 @@ pub(crate) async fn upload(s3: &Client, bucket: &str, site: &Site) -> Result<Upl
     }
     put_pages(s3, bucket, &site.pages).await?;
     Ok(Uploaded { assets: new.len(), pages: site.pages.len() })
+}
+
+/// Whether all of these objects are there.
+pub(crate) async fn has(s3: &Client, bucket: &str, wanted: &BTreeSet<String>) -> Result<bool> {
+    Ok(wanted.is_subset(&keys(s3, bucket, ASSETS).await?))
 }
 
 /// Puts these pages in place of those that are there.
@@ -182,6 +196,7 @@ mod tests {
         assert!(!site.assets.is_empty());
         for asset in &site.assets {
             assert!(asset.key.starts_with(&site.assets_folder), "{}", asset.key);
+            assert!(asset.key.starts_with(ASSETS), "{}", asset.key);
             assert_eq!(asset.cache_control, "public, max-age=31536000, immutable");
         }
         assert!(!String::from_utf8_lossy(&page.body).contains("/_local"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types::StackStatus;
+use serde_json::Value;
 
 use super::aws::Aws;
 use super::failure::{Failure, Result};
@@ -27,10 +28,10 @@ impl Stack {
         })
     }
 
-    /// Whether it is what is left of a first deployment that failed. It is made anew then, and a table that it left is
-    /// taken over.
+    /// Whether it is what is left of a first deployment that failed, or that was planned and never carried out. It is made
+    /// anew then, and a table that it left is taken over.
     pub(crate) fn is_failed_start(&self) -> bool {
-        self.status == StackStatus::RollbackComplete
+        matches!(self.status, StackStatus::RollbackComplete | StackStatus::ReviewInProgress)
     }
 
     /// Whether its last change failed and was not taken back.
@@ -40,6 +41,15 @@ impl Stack {
             StackStatus::UpdateFailed | StackStatus::UpdateRollbackFailed | StackStatus::CreateFailed
         )
     }
+}
+
+/// The template that a stack was last deployed from; `null` if it never was.
+pub(crate) async fn template(aws: &Aws, name: &str) -> Result<Value> {
+    let found = aws.cloudformation().get_template().stack_name(name).send().await;
+    let found = found.map_err(|error| Failure::aws("reading the stack's template", &error))?;
+    let Some(text) = found.template_body.filter(|text| !text.is_empty()) else { return Ok(Value::Null) };
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::new(format!("the template of the stack {name} is not JSON: {error}")))
 }
 
 /// The stack of that name, if there is one.
@@ -67,4 +77,24 @@ pub(crate) async fn find(aws: &Aws, name: &str) -> Result<Option<Stack>> {
             outputs: outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect(),
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_deployment_that_did_not_come_to_its_end_is_begun_anew() {
+        let is_failed_start = |status| {
+            let stack = Stack { name: String::new(), status, changed: None, outputs: BTreeMap::new() };
+            stack.is_failed_start()
+        };
+        assert!(is_failed_start(StackStatus::RollbackComplete));
+        assert!(is_failed_start(StackStatus::ReviewInProgress), "its change set was never carried out");
+        for status in
+            [StackStatus::CreateComplete, StackStatus::UpdateComplete, StackStatus::UpdateRollbackComplete]
+        {
+            assert!(!is_failed_start(status));
+        }
+    }
 }

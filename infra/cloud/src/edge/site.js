@@ -16,7 +16,10 @@ function handler(event) {
         return response;
     }
     const request = event.request;
-    if (!PAGES.includes(request.uri) && !request.uri.startsWith('/assets/')) {
+    if (request.uri === '/') {
+        // The distribution has no default root object: it would take the path's place before it is looked at here.
+        request.uri = '/index.html';
+    } else if (!PAGES.includes(request.uri) && !request.uri.startsWith('/assets/')) {
         request.uri = '/404';
         // Else the answer could be 304, for a page that is not there.
         delete request.headers['if-none-match'];

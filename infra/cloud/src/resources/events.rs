@@ -11,8 +11,9 @@ use super::{BUS, dead_letters_id, queue_id, topic_id};
 use crate::stack::{Id, Stack, arn, id, refer, reference, text};
 use crate::{Context, names, outputs};
 
-/// How long events can be replayed for.
-const ARCHIVE_DAYS: i32 = 90;
+/// How long events can be replayed for: less than consumers know what they have done (15 days), after which they would do
+/// it again.
+const ARCHIVE_DAYS: i32 = 14;
 
 /// How long a message may wait until it is received, whatever happens: less than a dead letter, whose age counts from
 /// when it was first sent.
@@ -24,14 +25,15 @@ pub(super) const DEAD_LETTER_SECONDS: i32 = 14 * 24 * 60 * 60;
 /// How long the bus tries to reach a queue.
 const DELIVERY_SECONDS: i32 = 24 * 60 * 60;
 
-pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
+/// Returns what must be there before an event can be written, so that it reaches all who are to be told.
+pub(super) fn add(stack: &mut Stack, context: &Context<'_>) -> Vec<Id> {
     let Context { app, stage, .. } = context;
     let bus = stack.add(BUS, EventBus! { name: text(names::bus(app, &stage.name)) });
     stack.add(
         "Archive",
         Archive! {
             archive_name: text(names::archive(app, &stage.name)),
-            description: "Every event, to be replayed when a consumer was wrong",
+            description: "Every event of two weeks. Replayed, it reaches those that have not done it yet",
             source_arn: get_att_arn(&bus),
             retention_days: ARCHIVE_DAYS
         },
@@ -39,13 +41,15 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
     for topic in app.topics {
         add_topic(stack, context, topic);
     }
+    let mut routes = Vec::new();
     for function in app.functions {
         match function.trigger {
             Trigger::Http | Trigger::Schedule(_) => {}
             Trigger::Stream(_) => _ = add_dead_letters(stack, context, function),
-            Trigger::Queue(trigger) => add_consumer(stack, context, function, trigger),
+            Trigger::Queue(trigger) => routes.extend(add_consumer(stack, context, function, trigger)),
         }
     }
+    routes
 }
 
 fn add_dead_letters(stack: &mut Stack, context: &Context<'_>, function: &Function) -> Id {
@@ -61,7 +65,13 @@ fn add_dead_letters(stack: &mut Stack, context: &Context<'_>, function: &Functio
     queue
 }
 
-fn add_consumer(stack: &mut Stack, context: &Context<'_>, function: &Function, trigger: QueueTrigger) {
+/// Returns what brings events to it.
+fn add_consumer(
+    stack: &mut Stack,
+    context: &Context<'_>,
+    function: &Function,
+    trigger: QueueTrigger,
+) -> Vec<Id> {
     let dead_letters = add_dead_letters(stack, context, function);
     let queue = stack.add(
         queue_id(function.name).0,
@@ -77,15 +87,16 @@ fn add_consumer(stack: &mut Stack, context: &Context<'_>, function: &Function, t
         },
     );
     stack.discard(&queue);
-    let mut senders = Vec::new();
+    let (mut senders, mut routes) = (Vec::new(), Vec::new());
     if let Some(rule) = add_rule(stack, context, function, &queue, &dead_letters) {
         let by_rule = |queue: &Id| may_send("events.amazonaws.com", &arn(&rule), queue);
         senders.push(by_rule(&queue));
-        add_policy(stack, &dead_letters, &[by_rule(&dead_letters)]);
+        routes.push(add_policy(stack, &dead_letters, &[by_rule(&dead_letters)]));
+        routes.push(rule);
     }
     for topic in context.app.topics.iter().filter(|topic| topic.consumers.contains(&function.name)) {
         let topic_id = topic_id(topic.name);
-        stack.add(
+        let subscription = stack.add(
             id(function.name) + "To" + &topic_id.0,
             sns::Subscription! {
                 topic_arn: refer(&topic_id),
@@ -93,22 +104,24 @@ fn add_consumer(stack: &mut Stack, context: &Context<'_>, function: &Function, t
                 endpoint: get_att_arn(&queue)
             },
         );
+        routes.push(subscription);
         senders.push(may_send("sns.amazonaws.com", &reference(&topic_id), &queue));
     }
     if !senders.is_empty() {
-        add_policy(stack, &queue, &senders);
+        routes.push(add_policy(stack, &queue, &senders));
     }
+    routes
 }
 
 /// Says who may send to a queue. A queue has one policy: a second would take the first one's place.
-pub(super) fn add_policy(stack: &mut Stack, queue: &Id, senders: &[Value]) {
+pub(super) fn add_policy(stack: &mut Stack, queue: &Id, senders: &[Value]) -> Id {
     stack.add(
         format!("{queue}Policy"),
         QueuePolicy! {
             queues: vec![refer(queue)],
             policy_document: json!({ "Version": "2012-10-17", "Statement": senders })
         },
-    );
+    )
 }
 
 /// A topic, which services of AWS may publish to on this account's behalf.

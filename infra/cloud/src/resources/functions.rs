@@ -17,7 +17,7 @@ use crate::{Context, names, policy};
 /// How old a record of the stream may become: then the stream itself forgets it.
 const STREAM_RETENTION_SECONDS: i32 = 24 * 60 * 60;
 
-pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
+pub(super) fn add(stack: &mut Stack, context: &Context<'_>, routes: &[Id]) {
     for function in context.app.functions {
         add_function(stack, context, function);
         match function.trigger {
@@ -27,6 +27,18 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
             Trigger::Queue(trigger) => add_queue_source(stack, function, trigger),
             Trigger::Schedule(schedule) => add_schedule(stack, context, function, schedule),
         }
+    }
+    put_in_order(stack, context, routes);
+}
+
+/// Whoever is told of events is deployed before whoever writes them: else new code could write one that nobody routes yet,
+/// or that old code does not know, and it would be lost (N3).
+fn put_in_order(stack: &mut Stack, context: &Context<'_>, routes: &[Id]) {
+    let told: Vec<_> = with_dead_letters(context).map(|(function, _)| function_id(function.name)).collect();
+    for function in context.app.functions {
+        let function = function_id(function.name);
+        let others = if told.contains(&function) { routes } else { &told };
+        stack.after(&function, others);
     }
 }
 

@@ -43,21 +43,25 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
 
 fn add_identity(stack: &mut Stack, context: &Context<'_>, configuration: &Id) {
     let stage = context.stage;
-    let domain = stage.mail_domain().unwrap_or_default();
+    let sender = stage.mail_sender().unwrap_or_default();
     // The sender names no configuration set: it is the identity's.
     let with = emailidentity::ConfigurationSetAttributes! { configuration_set_name: refer(configuration) };
     let identity = match stage.mail_identity {
+        MailIdentity::Existing => {
+            stack.output(outputs::MAIL_IDENTITY, "What mail is sent as", text(sender));
+            return;
+        }
         MailIdentity::Domain => EmailIdentity! {
-            email_identity: domain,
+            email_identity: sender,
             configuration_set_attributes: with,
             mail_from_attributes: emailidentity::MailFromAttributes! {
-                mail_from_domain: text(bounce_domain(domain)),
+                mail_from_domain: text(bounce_domain(sender)),
                 // Until its records are there, bounces go to Amazon's own domain.
                 behavior_on_mx_failure: "USE_DEFAULT_VALUE"
             }
         },
         MailIdentity::Address => EmailIdentity! {
-            email_identity: stage.mail_address().unwrap_or_default(),
+            email_identity: sender,
             configuration_set_attributes: with
         },
     };

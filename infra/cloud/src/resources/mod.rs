@@ -26,8 +26,8 @@ pub(crate) const EDGE_SECRET: &str = "EdgeSecret";
 
 pub(crate) fn add(stack: &mut Stack, context: &Context<'_>) {
     table::add(stack, context);
-    events::add(stack, context);
-    functions::add(stack, context);
+    let routes = events::add(stack, context);
+    functions::add(stack, context, &routes);
     api::add(stack, context);
     site::add(stack, context);
     mail::add(stack, context);

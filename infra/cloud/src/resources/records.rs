@@ -6,7 +6,7 @@ use stratosphere::value::{ExpString, get_att};
 use super::{DISTRIBUTION, MAIL_IDENTITY, mail};
 use crate::Context;
 use crate::stack::{Stack, sub, text};
-use crate::stage::{HostedZone, MailIdentity};
+use crate::stage::HostedZone;
 
 /// The hosted zone that all distributions' own names are in.
 const CLOUDFRONT_ZONE: &str = "Z2FDTNDATAQYW2";
@@ -22,9 +22,7 @@ pub(super) fn add(stack: &mut Stack, context: &Context<'_>) {
             point_to_distribution(stack, id, zone, &domain.name, kind);
         }
     }
-    if let Some(domain) = stage.mail_domain().filter(|domain| zone.holds(domain))
-        && stage.mail_identity == MailIdentity::Domain
-    {
+    if let (Some(zone), Some(domain)) = (stage.mail_zone(), stage.mail_domain()) {
         prove_mail_domain(stack, zone, domain);
     }
 }

@@ -173,13 +173,13 @@ fn add_distribution(
     let mut config = distribution::DistributionConfig! {
         enabled: true,
         comment: text(format!("{} ({})", names::display(context.app), context.stage.name)),
-        default_root_object: "index.html",
         http_version: "http2and3",
         ipv6_enabled: true,
         price_class: "PriceClass_100",
         origins: vec![site_origin(bucket, &access), api_origin(context)],
         default_cache_behavior: Box::new(pages),
-        cache_behaviors: vec![behind_api]
+        cache_behaviors: vec![behind_api],
+        custom_error_responses: forgotten_errors()
     };
     if let (Some(domain), Some(certificate)) = (&context.stage.domain, certificate) {
         config.aliases = Some(vec![text(&domain.name)]);
@@ -190,6 +190,18 @@ fn add_distribution(
         }));
     }
     stack.add(DISTRIBUTION, Distribution! { distribution_config: config })
+}
+
+/// Errors that CloudFront keeps for ten seconds unless it is told otherwise, whatever they say of it themselves and the cache
+/// policy says: what one request ended with would answer everybody's. They have no page, which would take the place of the
+/// API's problem documents.
+const KEPT_ERRORS: [i32; 7] = [404, 414, 500, 501, 502, 503, 504];
+
+fn forgotten_errors() -> Vec<distribution::CustomErrorResponse_> {
+    let forgotten = KEPT_ERRORS.into_iter().map(|status| {
+        distribution::CustomErrorResponse! { error_code: status, error_caching_min_ttl: 0.0_f64 }
+    });
+    forgotten.collect()
 }
 
 fn methods(names: &[&str]) -> Vec<ExpString> {

@@ -1,5 +1,7 @@
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
@@ -11,6 +13,7 @@ use infra_model::APP;
 use serde_json::Value;
 
 use crate::clock::the_clock_starts_its_function;
+use crate::cloud::Said;
 use crate::emulator::{Emulator, functions};
 use crate::person::Person;
 use crate::texts::a_phone_gets_a_code_and_answers_stop;
@@ -30,13 +33,20 @@ fn the_chain_runs_in_the_cloud_through_the_same_binaries() {
     let absent = emulator.cloud(&["info"]).failed();
     assert!(absent.contains("is not deployed") && absent.contains("cargo cloud deploy"), "{absent}");
 
+    a_domain_that_ses_knows_already_is_said_so(&emulator);
     // Nobody is there who could be asked whether the roles are right.
     let unasked = emulator.cloud(&["deploy", "--functions", functions]).failed();
     assert!(unasked.contains("--yes"), "{unasked}");
     let said = emulator.deploy().worked();
     assert!(said.contains("Stage emulator is deployed."), "{said}");
     let api = address(&said, "API");
-    emulator.cloud(&["diff", "--fail", "--functions", functions]).worked();
+    let diff = ["diff", "--fail", "--functions", functions];
+    emulator.cloud(&diff).worked();
+    for diff in [&diff[..], &["diff", "--functions", functions]] {
+        let node = [("NODE_OPTIONS", "--require /there/is/no/such.js")];
+        let broken = emulator.cloud_with(diff, &node, "").failed();
+        assert!(broken.contains("the CDK CLI could not diff"), "{broken}");
+    }
 
     let mut ann = Person::new(&emulator, &api, "ann");
     ann.become_a_user();
@@ -53,9 +63,23 @@ fn the_chain_runs_in_the_cloud_through_the_same_binaries() {
     a_phone_gets_a_code_and_answers_stop(&emulator, &mut ann);
     a_poison_message_is_given_up_and_tried_again(&emulator, &api);
     the_clock_starts_its_function(&emulator);
+    the_keys_that_sign_are_replaced_in_two_steps(&emulator, &mut ann);
     a_deployment_is_taken_back(&emulator, functions);
+    what_failed_halfway_is_gone_back_from(&emulator, functions);
     what_mail_waits_for_is_said(&emulator);
     removing_keeps_the_data_until_told(&emulator, &mut ann);
+}
+
+/// CloudFormation would say it after minutes, and take everything back.
+fn a_domain_that_ses_knows_already_is_said_so(emulator: &Emulator) {
+    let ses = aws_sdk_sesv2::Client::new(&emulator.config());
+    let stages = other_stages(emulator, "mail_identity = \"existing\"\n");
+    let none = emulator.cloud(&["deploy", "--yes", "--stages", &stages]).failed();
+    assert!(none.contains("example.com is no identity of SES"), "{none}");
+    emulator.block_on(ses.create_email_identity().email_identity("example.com").send()).unwrap();
+    let there = emulator.cloud(&["deploy", "--yes"]).failed();
+    assert!(there.contains("example.com is an identity of SES") && there.contains("\"existing\""), "{there}");
+    emulator.block_on(ses.delete_email_identity().email_identity("example.com").send()).unwrap();
 }
 
 /// The value of a line such as `  API  https://…`.
@@ -207,6 +231,79 @@ fn a_deployment_is_taken_back(emulator: &Emulator, functions: &str) {
     assert!(unknown.contains("there is no deployment 2001"), "{unknown}");
 }
 
+/// T7: the new key is known before it signs, and the old one verifies what it signed. No private half is shown.
+fn the_keys_that_sign_are_replaced_in_two_steps(emulator: &Emulator, ann: &mut Person<'_>) {
+    let ssm = aws_sdk_ssm::Client::new(&emulator.config());
+    let read = |name: &str| -> Value {
+        let name = format!("/billion/emulator/auth/{name}");
+        let found = emulator.block_on(ssm.get_parameter().name(name).with_decryption(true).send()).unwrap();
+        serde_json::from_str(found.parameter.unwrap().value().unwrap()).unwrap()
+    };
+    let ids = |name: &str| -> Vec<String> {
+        let keys = read(name)["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let shows_nothing = |said: &Said| {
+        for key in read("signing-keys")["keys"].as_array().unwrap() {
+            let private = key["d"].as_str().unwrap();
+            assert!(!said.out.contains(private) && !said.err.contains(private));
+        }
+    };
+    let rotate = || {
+        let said = emulator.cloud(&["secrets", "rotate", "auth/signing-keys"]);
+        shows_nothing(&said);
+        said
+    };
+    let [old] = <[String; 1]>::try_from(ids("signing-keys")).unwrap();
+    assert!(rotate().worked().contains("It signs nothing until"));
+    let [first, new] = <[String; 2]>::try_from(ids("signing-keys")).unwrap();
+    assert_eq!(first, old);
+    assert_eq!(ids("public-keys"), [old.as_str(), &new]);
+    let early = rotate().failed();
+    assert!(early.contains("the new key may sign from"), "{early}");
+    assert_eq!(ids("signing-keys"), [old.as_str(), &new]);
+
+    // Ten minutes are too long for a test: the key says that it has waited.
+    let mut keys = read("signing-keys");
+    keys["keys"][1]["appended_at"] = Value::from(0);
+    emulator.cloud_with_input(&["secrets", "set", "auth/signing-keys"], &keys.to_string()).worked();
+    assert!(rotate().worked().contains("signs from now on"));
+    assert_eq!(ids("signing-keys"), [new.as_str(), &old]);
+    assert_eq!(ids("public-keys"), [new.as_str(), &old]);
+    assert!(read("public-keys")["keys"].as_array().unwrap().iter().all(|key| key["d"].is_null()));
+    let me = ann.send(Method::GET, "/api/me", None);
+    assert_eq!(me.status, StatusCode::OK, "what the old key signed is good: {me:?}");
+    assert_eq!(ann.sign_in().status, StatusCode::OK);
+}
+
+/// What reached the account is where a rollback starts from, though its pages did not; and nobody goes back to pages
+/// without their assets.
+fn what_failed_halfway_is_gone_back_from(emulator: &Emulator, functions: &str) {
+    let config = aws_sdk_s3::config::Builder::from(&emulator.config()).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let bucket =
+        address(&emulator.cloud(&["info"]).worked(), "Pages").strip_prefix("s3://").unwrap().to_owned();
+    let list = || emulator.cloud(&["rollback", "--list"]).worked();
+    let before = list().lines().count();
+
+    let listed = emulator.block_on(s3.list_objects_v2().bucket(&bucket).send()).unwrap();
+    for object in listed.contents() {
+        let delete = s3.delete_object().bucket(&bucket).key(object.key().unwrap());
+        emulator.block_on(delete.send()).unwrap();
+    }
+    emulator.block_on(s3.delete_bucket().bucket(&bucket).send()).unwrap();
+    emulator.cloud(&["deploy", "--yes", "--functions", functions]).failed();
+    emulator.block_on(s3.create_bucket().bucket(&bucket).send()).unwrap();
+    assert_eq!(list().lines().count(), before + 1, "it is written down: {}", list());
+    let refused = emulator.cloud(&["rollback"]).failed();
+    assert!(refused.contains("not all of its assets are in the bucket"), "{refused}");
+
+    emulator.cloud(&["deploy", "--yes", "--functions", functions]).worked();
+    let halfway = list().lines().nth(2).unwrap().split_whitespace().next().unwrap().to_owned();
+    let back = emulator.cloud(&["rollback"]).worked();
+    assert!(back.contains(&format!("with deployment {halfway}")), "its assets are there now: {back}");
+}
+
 fn what_mail_waits_for_is_said(emulator: &Emulator) {
     let info = emulator.cloud(&["info"]).worked();
     assert!(info.contains("example.com (verified;"), "{info}");
@@ -223,10 +320,32 @@ fn what_mail_waits_for_is_said(emulator: &Emulator) {
     assert!(info.err.contains("SES is in its sandbox"), "{info:?}");
     let info = info.worked();
     assert!(info.contains("example.com (NOT verified: no mail can be sent;"), "{info}");
-    assert!(
-        info.contains("Mail needs these DNS records") && info.contains("_domainkey.example.com"),
-        "{info}"
-    );
+    let shown = ["Mail needs these DNS records", "_domainkey.example.com"];
+    assert!(shown.iter().all(|words| info.contains(words)), "{info}");
+
+    // Where the stage's hosted zone is another's, nobody else makes them.
+    let of_zone = |zone: &str| {
+        let zone = format!("\n[hosted_zone]\nid = \"Z1\"\nname = \"{zone}\"\n");
+        emulator.cloud(&["info", "--stages", &other_stages(emulator, &zone)])
+    };
+    let info = of_zone("example.org").worked();
+    assert!(shown.iter().all(|words| info.contains(words)), "{info}");
+    let made = of_zone("example.com");
+    assert!(made.err.contains("the DNS records of mail are in the hosted zone"), "{made:?}");
+    assert!(!made.out.contains(shown[0]), "{made:?}");
+    let stages = other_stages(emulator, "mail_identity = \"existing\"\n");
+    let existing = emulator.cloud(&["info", "--stages", &stages]);
+    assert!(existing.err.contains("--configuration-set-name billion-emulator"), "{existing:?}");
+}
+
+/// A folder with the stage in it, and more in its file.
+fn other_stages(emulator: &Emulator, more: &str) -> String {
+    let folder = emulator.folder.path().join("stages");
+    fs::create_dir_all(&folder).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator/stages/emulator.toml");
+    let text = fs::read_to_string(own).unwrap();
+    fs::write(folder.join("emulator.toml"), text + more).unwrap();
+    folder.to_str().unwrap().to_owned()
 }
 
 fn removing_keeps_the_data_until_told(emulator: &Emulator, ann: &mut Person<'_>) {
@@ -238,9 +357,26 @@ fn removing_keeps_the_data_until_told(emulator: &Emulator, ann: &mut Person<'_>)
     ann.moved_to(&address(&said, "API"));
     let again = ann.sign_in();
     assert_eq!(again.status, StatusCode::OK, "the table and the keys outlived the stack: {again:?}");
+
+    // The stage's file says that data is kept, and did not when the stage was deployed.
+    let stages = other_stages(emulator, "keep_data = false\n");
+    let functions = functions().to_str().unwrap();
+    let differs = emulator.cloud(&["diff", "--fail", "--functions", functions, "--stages", &stages]).failed();
+    assert!(differs.contains("stage emulator differs from what is here"), "{differs}");
+    emulator.cloud(&["deploy", "--yes", "--functions", functions, "--stages", &stages]).worked();
+    let gone = emulator.cloud(&["remove", "--yes"]).worked();
+    assert!(gone.contains("its table with it: it was deployed with keep_data = false"), "{gone}");
+    let dynamodb = aws_sdk_dynamodb::Client::new(&emulator.config());
+    let tables = || emulator.block_on(dynamodb.list_tables().send()).unwrap();
+    assert!(tables().table_names().is_empty(), "{:?}", tables());
+
+    let ssm = aws_sdk_ssm::Client::new(&emulator.config());
+    let parameters = || {
+        let all = ssm.get_parameters_by_path().path("/billion/emulator").recursive(true);
+        emulator.block_on(all.send()).unwrap().parameters.unwrap_or_default()
+    };
+    assert!(!parameters().is_empty(), "the keys are kept");
     let gone = emulator.cloud(&["remove", "--yes", "--with-data"]).worked();
     assert!(gone.contains("with its data"), "{gone}");
-    let dynamodb = aws_sdk_dynamodb::Client::new(&emulator.config());
-    let tables = emulator.block_on(dynamodb.list_tables().send()).unwrap();
-    assert!(tables.table_names().is_empty(), "{tables:?}");
+    assert!(parameters().is_empty() && tables().table_names().is_empty());
 }

@@ -6,7 +6,7 @@ use infra_model::APP;
 use crate::cloud::{bare, start};
 use crate::emulator::Emulator;
 
-const VERBS: [&[&str]; 14] = [
+const VERBS: [&[&str]; 15] = [
     &["bootstrap"],
     &["diff"],
     &["deploy"],
@@ -17,6 +17,7 @@ const VERBS: [&[&str]; 14] = [
     &["metrics"],
     &["rollback"],
     &["secrets", "set", "auth/signing-keys"],
+    &["secrets", "rotate", "auth/signing-keys"],
     &["dead-letters", "list"],
     &["dead-letters", "show", "1"],
     &["dead-letters", "redrive", "--all"],
@@ -66,6 +67,8 @@ fn what_is_not_in_the_model_is_refused_with_what_is() {
             assert!(sentence.contains(function.name), "{sentence}");
         }
     }
+    let sentence = bare(&["secrets", "rotate", "billing/webhook-secrets"], &[], "").failed();
+    assert!(sentence.contains("only auth/signing-keys is rotated"), "{sentence}");
     let sentence = bare(&["secrets", "set", "password"], &[], "").failed();
     assert!(sentence.contains("the app has no parameter \"password\""), "{sentence}");
 }

@@ -98,6 +98,45 @@ fn each_consumer_is_told_of_what_it_subscribes_to_and_of_nothing_else() {
     }
 }
 
+/// N3: nobody writes an event before all who are told of it are there, as they are in this deployment.
+#[test]
+fn n3_what_writes_events_is_made_after_what_routes_and_handles_them() {
+    for app in [APP, everything::app()] {
+        let template = Template::of(&app, &small());
+        let before = |id: &str| -> BTreeSet<String> {
+            let mut found = BTreeSet::new();
+            let mut next = vec![id.to_owned()];
+            while let Some(id) = next.pop() {
+                let others = template.resource(&id)["DependsOn"].as_array().cloned().unwrap_or_default();
+                let others = others.into_iter().map(|other| other.as_str().unwrap().to_owned());
+                next.extend(others.filter(|other| found.insert(other.clone())));
+            }
+            found
+        };
+        let function = |name: &str| {
+            template.find("AWS::Lambda::Function", "FunctionName", &format!("billion-dev-{name}")).0
+        };
+        let routes = ["AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::SQS::QueuePolicy"];
+        let routes: Vec<_> = routes.into_iter().flat_map(|kind| template.of_type(kind)).collect();
+        let of_mail = |id: &str| id.starts_with("MailFeedback");
+        for it in app.functions {
+            let before = before(function(it.name));
+            for (route, _) in routes.iter().filter(|(id, _)| !of_mail(id)) {
+                assert!(before.contains(*route), "{} comes before {route}", it.name);
+            }
+            if matches!(it.trigger, Trigger::Http | Trigger::Schedule(_)) {
+                let told = app
+                    .functions
+                    .iter()
+                    .filter(|it| matches!(it.trigger, Trigger::Stream(_) | Trigger::Queue(_)));
+                for told in told {
+                    assert!(before.contains(function(told.name)), "{} comes before {}", it.name, told.name);
+                }
+            }
+        }
+    }
+}
+
 fn dead_letters_of(template: &Template, queue: &str) -> String {
     target(&template.properties(queue)["RedrivePolicy"]["deadLetterTargetArn"]).to_owned()
 }

@@ -67,6 +67,21 @@ fn the_identity_is_a_domain_or_an_address() {
     assert!(address.0["Outputs"]["DkimName1"].is_null());
 }
 
+/// It is somebody else's: only its name is used.
+#[test]
+fn an_identity_that_exists_is_not_touched() {
+    let stage = Stage { mail_identity: MailIdentity::Existing, ..full() };
+    let template = Template::of(&APP, &stage);
+    assert_eq!(template.of_type("AWS::SES::EmailIdentity").count(), 0);
+    assert_eq!(template.0["Outputs"]["MailIdentity"]["Value"], "example.com");
+    assert!(template.0["Outputs"]["DkimName1"].is_null());
+    let mut records = template.of_type("AWS::Route53::RecordSet");
+    assert!(records.all(|(id, _)| id.starts_with("Site")), "its records are where it was made");
+    let roles: Vec<_> = template.of_type("AWS::IAM::Role").map(|(_, role)| role.to_string()).collect();
+    assert!(roles.iter().any(|role| role.contains(":identity/example.com")));
+    assert!(!roles.iter().any(|role| role.contains("${MailIdentity}")));
+}
+
 #[test]
 fn records_are_made_where_the_hosted_zone_holds_them() {
     let records = |template: &Template| -> Vec<String> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use infra_cloud::pages;
@@ -66,7 +66,22 @@ fn the_api_is_behind_the_site_uncached_with_all_that_the_browser_sends_but_its_h
         assert_eq!(api["CachePolicyId"], "4135ea2d-6df8-44a3-9df3-4b5a84be39ad");
         assert_eq!(api["OriginRequestPolicyId"], "b689b0a8-53d0-40ab-baf2-68738e2966ac");
         assert_eq!(api["AllowedMethods"].as_array().unwrap().len(), 7);
-        assert!(config["CustomErrorResponses"].is_null(), "they would take the place of the API's problems");
+    }
+}
+
+/// CloudFront keeps them for ten seconds by itself, under CachingDisabled too: one person's 503 would be everybody's.
+#[test]
+fn an_error_answers_one_request_and_none_that_comes_after_it() {
+    for template in Template::all() {
+        let config = &template.properties("Distribution")["DistributionConfig"];
+        let mut statuses = BTreeSet::new();
+        for it in config["CustomErrorResponses"].as_array().unwrap() {
+            assert_eq!(it["ErrorCachingMinTTL"].as_f64(), Some(0.0), "{it}");
+            let replaces = !it["ResponsePagePath"].is_null() || !it["ResponseCode"].is_null();
+            assert!(!replaces, "it would take the place of the API's problem: {it}");
+            statuses.insert(it["ErrorCode"].as_u64().unwrap());
+        }
+        assert!(statuses.is_superset(&BTreeSet::from([404, 500, 502, 503, 504])), "{statuses:?}");
     }
 }
 
@@ -101,7 +116,14 @@ fn a_page_is_found_under_its_path_and_nothing_else_is() {
     };
     let pages = pages(&APP).unwrap();
     assert!(pages.iter().any(|page| page == "/sign-in") && pages.iter().any(|page| page == "/favicon.svg"));
-    for page in ["/", "/sign-in", "/favicon.svg", "/assets/0123456789ab/styles/base.css"] {
+    assert_eq!(ask("/"), ("/index.html".to_owned(), true), "as its object is called");
+    let template = Template::small();
+    let config = &template.properties("Distribution")["DistributionConfig"];
+    assert!(
+        config["DefaultRootObject"].is_null(),
+        "the function would see it in the place of the path, and not know it"
+    );
+    for page in ["/sign-in", "/favicon.svg", "/assets/0123456789ab/styles/base.css"] {
         assert_eq!(ask(page), (page.to_owned(), true));
     }
     for nothing in ["/sign-in/", "/sign-in.html", "/index.html", "/wp-login.php", "/SIGN-IN", "/_local"] {
