@@ -43,7 +43,7 @@ pub enum EventKind {
     Payment,
     /// A function's instances or figures changed.
     Function,
-    /// A dead letter arrived, or left.
+    /// A dead letter arrived, failed again, or left.
     DeadLetter,
 }
 

@@ -63,7 +63,7 @@ pub enum SendMode {
     #[default]
     Ok,
     /// Refuses it for good: `MessageRejected`, or `InvalidParameter` of a text; the payment provider
-    /// answers with its own error, 500.
+    /// answers with its own error, 500, and again to whoever asks again with the same key.
     Refuse,
     /// Refuses it for now: `Throttling`, `Throttled` of a text, or `rate_limit` of a call.
     Throttle,

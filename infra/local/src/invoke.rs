@@ -18,9 +18,9 @@ use infra_model::App;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::console::guard::only_from_here;
 use crate::flows::{Flows, FunctionRun, TraceContext};
-use crate::runtime::{InvokeError, Outcome, Runtime};
+use crate::guard::only_from_here;
+use crate::runtime::{InvokeError, Outcome, Runtime, report_line};
 
 /// Lambda's limit of an asynchronous event.
 const ASYNC_PAYLOAD_BYTES: usize = 1024 * 1024;
@@ -115,21 +115,18 @@ impl Lambda {
 
     /// The end of the invocation's log with the lines that Lambda itself writes, in base64.
     fn log_tail(&self, function: &str, request_id: &str, run: Option<FunctionRun>) -> String {
+        let report = run.as_ref().map(report_line);
         let mut log = format!("START RequestId: {request_id} Version: $LATEST\n");
-        for line in self.runtime.logs(function, Some(request_id), usize::MAX).unwrap_or_default() {
-            log.push_str(&line.line);
+        let lines = self.runtime.logs(function, Some(request_id), usize::MAX).unwrap_or_default();
+        // The report is kept among them, and follows the end.
+        for line in lines.iter().map(|line| &line.line).filter(|line| Some(*line) != report.as_ref()) {
+            log.push_str(line);
             log.push('\n');
         }
         log.push_str(&format!("END RequestId: {request_id}\n"));
-        if let Some(run) = run {
-            let FunctionRun { run_ms, billed_ms, memory_mib, max_memory_mib, .. } = run;
-            let init = run.init_ms.map(|ms| format!("\tInit Duration: {ms:.2} ms"));
-            log.push_str(&format!(
-                "REPORT RequestId: {request_id}\tDuration: {run_ms:.2} ms\tBilled Duration: \
-                 {billed_ms} ms\tMemory Size: {memory_mib} MB\tMax Memory Used: {max_memory_mib} \
-                 MB{}\n",
-                init.unwrap_or_default()
-            ));
+        if let Some(report) = report {
+            log.push_str(&report);
+            log.push('\n');
         }
         let start = log.len().saturating_sub(LOG_TAIL_BYTES);
         STANDARD.encode(&log.as_bytes()[start..])

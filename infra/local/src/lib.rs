@@ -30,6 +30,7 @@ pub mod faults;
 pub mod flows;
 pub mod functions;
 pub mod gateway;
+mod guard;
 pub mod invoke;
 pub mod journal;
 pub mod mail;

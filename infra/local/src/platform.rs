@@ -5,6 +5,7 @@ mod address;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use infra_model::{App, Trigger};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -37,16 +38,13 @@ pub use address::Error as AddressError;
 /// Tells programs where a running platform is.
 const ABOUT_FILE: &str = "platform.json";
 
-/// How long running invocations may go on when the platform is to stop. Only what the clock starts
-/// may take longer, and goes on where it was at its next run.
-const DRAIN: Duration = Duration::from_secs(15);
-
 /// How long connections may take after that to be told their answers.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A running platform.
 pub struct Platform {
     about: About,
+    drain: Duration,
     data_dir: DataDir,
     runtime: Runtime,
     table: Table,
@@ -225,7 +223,8 @@ impl Platform {
 
         let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
         data_dir.write(ABOUT_FILE, &json)?;
-        Ok(Self { about, data_dir, runtime, table, stop, front, sources, services })
+        let drain = drain(app);
+        Ok(Self { about, drain, data_dir, runtime, table, stop, front, sources, services })
     }
 
     /// Where browsers find the app: `http://localhost:3000`.
@@ -251,10 +250,10 @@ impl Platform {
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let finished = async {
-            self.runtime.drain(DRAIN).await;
+            self.runtime.drain(self.drain).await;
             while self.sources.join_next().await.is_some() {}
         };
-        let _ = tokio::time::timeout(DRAIN, finished).await;
+        let _ = tokio::time::timeout(self.drain, finished).await;
         // Streams to the console never end by themselves.
         let _ =
             tokio::time::timeout(LAST_WORDS, async { while self.front.join_next().await.is_some() {} }).await;
@@ -264,6 +263,14 @@ impl Platform {
         self.table.close().await;
         self.data_dir.remove(ABOUT_FILE);
     }
+}
+
+/// How long running invocations may go on when the platform is to stop: as long as any may take.
+/// Only what the clock starts may take longer, and goes on where it was at its next run.
+fn drain(app: &App) -> Duration {
+    let awaited = app.functions.iter().filter(|function| !matches!(function.trigger, Trigger::Schedule(_)));
+    let longest = awaited.map(|function| function.timeout_seconds).max().unwrap_or_default();
+    Duration::from_secs(longest.into())
 }
 
 /// Keeps an asynchronous invocation that has failed for good.
@@ -292,4 +299,20 @@ fn allow_many_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_somebody_waits_for_may_end_before_the_platform_does() {
+        let app = &infra_model::APP;
+        for function in app.functions {
+            let takes = Duration::from_secs(function.timeout_seconds.into());
+            let by_clock = matches!(function.trigger, Trigger::Schedule(_));
+            assert!(by_clock || drain(app) >= takes, "{}", function.name);
+        }
+        assert!(drain(app) <= Duration::from_secs(30), "nobody waits longer for it to stop");
+    }
 }

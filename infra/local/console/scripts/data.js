@@ -18,6 +18,8 @@ const prefix = one("#prefix", HTMLInputElement);
 const next = one("#next", HTMLButtonElement);
 const previous = one("#previous", HTMLButtonElement);
 
+/** What was searched for, whatever is being typed. */
+let searched = parameter("prefix") ?? "";
 /** Where each page that was seen starts; the last one is shown. @type {(string | null)[]} */
 let pages = [null];
 /** @type {string | null} */
@@ -30,7 +32,7 @@ async function load() {
   const { signal } = loading;
   try {
     const cursor = pages.at(-1) ?? null;
-    const page = await platform.table({ prefix: prefix.value, cursor, limit: PAGE }, signal);
+    const page = await platform.table({ prefix: searched, cursor, limit: PAGE }, signal);
     nextCursor = page.next_cursor;
     draw(page.items);
   } catch (error) {
@@ -46,9 +48,9 @@ function draw(items) {
   view.show(empty ? "empty" : "ready");
   setText(
     one("#table-empty", HTMLElement),
-    prefix.value === ""
+    searched === ""
       ? "The table is empty. Sign up at / and a user, its events and its tokens appear here."
-      : `No partition key starts with “${prefix.value}”.`,
+      : `No partition key starts with “${searched}”.`,
   );
   reconcile(one("#item-list", HTMLElement), items, {
     key: ({ pk, sk }) => JSON.stringify([pk, sk]),
@@ -113,13 +115,14 @@ function setEnabled(button, enabled) {
 
 /** @param {string} value */
 function search(value) {
+  searched = value;
   prefix.value = value;
   setParameter("prefix", value || null, "replace");
   pages = [null];
   void load();
 }
 
-prefix.value = parameter("prefix") ?? "";
+prefix.value = searched;
 one("#table-filter", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   search(prefix.value.trim());

@@ -13,6 +13,9 @@ import * as platform from "./platform.js";
 
 const MOST = 100;
 
+/** What stands before the function's name. */
+const SOURCES = { queue: "from the queue", stream: "from the stream for the function", invocation: "for the function" };
+
 const list = new View("#letters", () => void load());
 const queues = new View("#queues", () => void loadQueues());
 const confirmation = one("#confirm-delete", HTMLDialogElement);
@@ -67,7 +70,10 @@ function createLetter(letter) {
   // A body may be large: shown only when asked for.
   details.addEventListener("toggle", () => details.open && showJson(slot(row, "body"), letter.body));
   one("[data-redrive]", HTMLButtonElement, row).addEventListener("click", () => {
-    void act(row, () => platform.redrive(letter.id), `Redriven: ${nameOf(letter)} is in the queue ${letter.queue} again.`, letter);
+    // What comes from elsewhere stays until its function has done with it.
+    const inQueue = letter.origin === "queue";
+    const done = inQueue ? `${nameOf(letter)} is in the queue ${letter.queue} again.` : "It is being handled again.";
+    void act(row, () => platform.redrive(letter.id), `Redriven: ${done}`, inQueue ? letter : null);
   });
   one("[data-delete]", HTMLButtonElement, row).addEventListener("click", async () => {
     if (!(await confirmed(letter))) return;
@@ -80,6 +86,7 @@ function createLetter(letter) {
 function drawLetter(row, letter) {
   fill(row, {
     event: nameOf(letter),
+    from: SOURCES[letter.origin],
     queue: letter.queue,
     reason: letter.reason,
     receives: `received ${plural(letter.receive_count, "time")}`,
@@ -99,20 +106,22 @@ const nameOf = (letter) => letter.event_type ?? "A message";
  * @param {HTMLElement} row
  * @param {() => Promise<unknown>} work
  * @param {string} done
- * @param {DeadLetter} letter
+ * @param {DeadLetter | null} gone the letter, if it is none any more
  */
-async function act(row, work, done, letter) {
+async function act(row, work, done, gone) {
   if (row.ariaBusy === "true") return;
   row.ariaBusy = "true";
   try {
     await work();
-    // The next letter's button, so that the keyboard stays where it was.
-    const neighbour = row.nextElementSibling ?? row.previousElementSibling;
-    letters = letters.filter(({ id }) => id !== letter.id);
-    draw();
     say(done, false);
-    const target = neighbour?.querySelector("[data-redrive]") ?? outcome;
-    if (target instanceof HTMLElement) target.focus();
+    if (gone !== null) {
+      // The next letter's button, so that the keyboard stays where it was.
+      const neighbour = row.nextElementSibling ?? row.previousElementSibling;
+      letters = letters.filter(({ id }) => id !== gone.id);
+      draw();
+      const target = neighbour?.querySelector("[data-redrive]") ?? outcome;
+      if (target instanceof HTMLElement) target.focus();
+    }
     void load();
     void loadQueues();
   } catch (error) {
@@ -124,7 +133,7 @@ async function act(row, work, done, letter) {
 
 /** @param {DeadLetter} letter @returns {Promise<boolean>} */
 function confirmed(letter) {
-  setText(one("#confirm-what", HTMLElement), `${nameOf(letter)}, from the queue ${letter.queue}, will never be delivered.`);
+  setText(one("#confirm-what", HTMLElement), `${nameOf(letter)}, ${SOURCES[letter.origin]} ${letter.queue}, will never be handled.`);
   confirmation.returnValue = "";
   confirmation.showModal();
   return new Promise((resolve) => {

@@ -170,7 +170,7 @@ const duration0 = (ms) => (ms == null ? NONE : `${count(ms)} ms`);
 
 async function loadMail() {
   try {
-    mails = (await platform.emails()).slice(0, MOST_MAILS);
+    mails = await platform.emails(MOST_MAILS);
     drawMail();
   } catch (error) {
     inbox.fail(error);

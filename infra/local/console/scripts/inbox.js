@@ -12,8 +12,8 @@ import * as platform from "./platform.js";
 import { Tabs } from "./tabs.js";
 
 const PAGE = 50;
-/** Older mail is still found by its whole address. */
-const MOST_MAILS = 2_000;
+/** The most that the platform tells of at once. Older mail is still found by its whole address. */
+const MOST_MAILS = 1_000;
 
 const list = new View("#inbox", () => void load());
 const reader = new View("#reader", () => opened && void open(opened));
@@ -30,7 +30,7 @@ let limit = PAGE;
 
 async function load() {
   try {
-    mails = (await platform.emails()).slice(0, MOST_MAILS);
+    mails = await platform.emails(MOST_MAILS);
     draw();
     if (opened === null && mails[0] && isWide()) void open(mails[0].id);
     else if (opened === null) reader.show("empty");
@@ -48,7 +48,8 @@ function draw() {
   const shown = mails.filter((mail) => words === "" || mail.to.some((to) => to.toLowerCase().includes(words)));
   list.show(mails.length === 0 ? "empty" : "ready");
   one("#inbox-unmatched", HTMLElement).hidden = mails.length === 0 || shown.length > 0;
-  setText(one("#inbox-count", HTMLElement), count(shown.length));
+  const older = mails.length < MOST_MAILS ? "" : "+";
+  setText(one("#inbox-count", HTMLElement), count(shown.length) + older);
   reconcile(one("#inbox-list", HTMLElement), shown.slice(0, limit), {
     key: ({ id }) => id,
     create: ({ id }) => {
@@ -170,7 +171,7 @@ async function searchAddress() {
   const address = search.value.trim();
   if (!/^[^@\s]+@[^@\s]+$/.test(address)) return;
   try {
-    const found = await platform.emails(address);
+    const found = await platform.emails(MOST_MAILS, address);
     const known = new Set(mails.map(({ id }) => id));
     const news = found.filter(({ id }) => !known.has(id));
     if (news.length === 0) return;
@@ -195,7 +196,13 @@ more.addEventListener("click", () => {
 });
 addEventListener("popstate", () => {
   const id = parameter("id");
-  if (id) void open(id);
+  if (id) {
+    void open(id);
+  } else {
+    loading.abort();
+    opened = null;
+    void load();
+  }
 });
 
 follow({

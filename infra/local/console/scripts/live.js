@@ -1,5 +1,5 @@
 /**
- * The platform's event stream, one a page, and the page's "Live" mark.
+ * The platform's event stream, one a page that is seen, and the page's "Live" mark.
  *
  * `EventSource` reconnects by itself after a lost connection, but gives up for good on an HTTP
  * error, which a restarting platform may answer; so this tries again in that case too. Whatever
@@ -23,29 +23,46 @@ const NAMES = /** @type {const} */ (["flow", "step", "email", "text", "payment",
 
 /** @param {Handlers} handlers */
 export function follow(handlers) {
-  let connectedBefore = false;
+  /** @type {EventSource | null} */
+  let source = null;
+  /** Whether something may have happened that nobody was told of. */
+  let missed = false;
 
   const connect = () => {
-    const source = new EventSource("/_local/events");
-    source.addEventListener("open", () => {
+    if (source !== null) return;
+    if (document.hidden) {
+      missed = true;
+      return;
+    }
+    const feed = new EventSource("/_local/events");
+    source = feed;
+    feed.addEventListener("open", () => {
       show("live");
-      if (connectedBefore) handlers.resync();
-      connectedBefore = true;
+      if (missed) handlers.resync();
+      missed = true;
     });
-    source.addEventListener("error", () => {
+    feed.addEventListener("error", () => {
       show("reconnecting");
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+      if (feed.readyState !== EventSource.CLOSED) return;
+      source = null;
+      setTimeout(connect, RETRY_MS);
     });
     for (const name of NAMES) {
       const handle = /** @type {((data: any) => void) | undefined} */ (handlers[name]);
       if (handle) {
-        source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+        feed.addEventListener(name, (event) => handle(JSON.parse(event.data)));
       }
     }
-    // Lets go of the connection, so that the page may be kept for "back"; it comes back live.
-    addEventListener("pagehide", () => source.close(), { once: true });
+  };
+  const disconnect = () => {
+    source?.close();
+    source = null;
   };
 
+  // A browser has six connections to an origin for all its tabs, the app's too: those that nobody sees hold none.
+  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+  // Lets go of the connection, so that the page may be kept for "back"; it comes back live.
+  addEventListener("pagehide", disconnect);
   addEventListener("pageshow", (event) => {
     if (event.persisted) connect();
   });

@@ -63,7 +63,7 @@ function draw(payments) {
       const word = it.cancel_at !== null && it.ended_at === null ? `${it.status}, ends` : it.status;
       fill(row, {
         customer: name(it.customer),
-        plan: `${it.plan}, ${money(it.amount, it.currency)} a ${it.interval}`,
+        plan: planOf(it),
         status: word.replaceAll("_", " "),
         until: day(until),
         card: card ? `${card.brand} ${card.last4}` : NONE,
@@ -165,6 +165,11 @@ function link(row, selector, address) {
   const anchor = one(selector, HTMLAnchorElement, row);
   anchor.hidden = !address;
   if (address) anchor.href = address;
+}
+
+/** Of a price that the provider knows no more only the id is left. @param {Payments["subscriptions"][number]} it */
+function planOf({ price, plan, amount, currency, interval }) {
+  return amount === null || currency === null ? price : `${plan}, ${money(amount, currency)} a ${interval}`;
 }
 
 /** @param {number} amount in the minor unit @param {string} currency */

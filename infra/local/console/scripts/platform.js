@@ -120,8 +120,9 @@
  *   id: string, deleted: boolean, email: string | null, card: { brand: string, last4: string } | null,
  * }[]} customers
  * @property {{
- *   id: string, customer: string, status: string, plan: string, amount: number, currency: string, interval: string,
- *   period_end: string, cancel_at: string | null, ended_at: string | null, trace: string | null,
+ *   id: string, customer: string, status: string, price: string, plan: string | null, amount: number | null,
+ *   currency: string | null, interval: string | null, period_end: string, cancel_at: string | null, ended_at: string | null,
+ *   trace: string | null,
  * }[]} subscriptions
  * @property {{
  *   id: string, number: string | null, customer: string, status: string, reason: string, amount_due: number,
@@ -175,7 +176,8 @@
  *
  * @typedef {object} DeadLetter
  * @property {string} id
- * @property {string} queue
+ * @property {string} queue the function that could not handle it
+ * @property {"queue" | "stream" | "invocation"} origin
  * @property {string} reason
  * @property {number} receive_count
  * @property {string | null} first_received_at RFC 3339
@@ -276,11 +278,9 @@ export const flow = (trace, signal) => get(`/_local/flows/${encodeURIComponent(t
 /** @returns {Promise<Summary>} */
 export const summary = () => get("/_local/summary");
 
-/** @param {string} [to] only mail to this address @returns {Promise<Email[]>} */
-export const emails = async (to) =>
-  (/** @type {{ emails: Email[] }} */ (
-    await get(to ? `/_local/emails?to=${encodeURIComponent(to)}` : "/_local/emails")
-  )).emails;
+/** The newest. @param {number} limit @param {string} [to] only mail to this address @returns {Promise<Email[]>} */
+export const emails = async (limit, to) =>
+  (/** @type {{ emails: Email[] }} */ (await get(`/_local/emails?${newest(limit, to)}`))).emails;
 
 /** @param {string} id @param {AbortSignal} signal @returns {Promise<EmailDetail>} */
 export const email = (id, signal) => get(`/_local/emails/${encodeURIComponent(id)}`, signal);
@@ -288,9 +288,12 @@ export const email = (id, signal) => get(`/_local/emails/${encodeURIComponent(id
 /** Where the HTML part is served as a sandboxed document. @param {string} id */
 export const emailHtmlAddress = (id) => `/_local/emails/${encodeURIComponent(id)}/html`;
 
-/** @param {string} [to] only texts of numbers that begin so @returns {Promise<Text[]>} */
-export const texts = async (to) =>
-  (/** @type {{ texts: Text[] }} */ (await get(to ? `/_local/texts?to=${encodeURIComponent(to)}` : "/_local/texts"))).texts;
+/** The newest. @param {number} limit @param {string} [to] only texts of numbers that begin so @returns {Promise<Text[]>} */
+export const texts = async (limit, to) =>
+  (/** @type {{ texts: Text[] }} */ (await get(`/_local/texts?${newest(limit, to)}`))).texts;
+
+/** @param {number} limit @param {string} [to] */
+const newest = (limit, to) => new URLSearchParams({ limit: String(limit), ...(to && { to }) });
 
 /** @param {string} id @param {AbortSignal} signal @returns {Promise<Text>} */
 export const text = (id, signal) => get(`/_local/texts/${encodeURIComponent(id)}`, signal);

@@ -11,8 +11,8 @@ import { flowPage, textPage } from "./pages.js";
 import * as platform from "./platform.js";
 
 const PAGE = 50;
-/** Older texts are still found by their number. */
-const MOST_TEXTS = 2_000;
+/** The most that the platform tells of at once. Older texts are still found by their number. */
+const MOST_TEXTS = 1_000;
 
 /** What a receipt means for its text. @type {Record<string, string>} */
 const RECEIPT_MARKS = { DELIVERED: "ok", SUCCESSFUL: "ok", PENDING: "runs", QUEUED: "runs", SENT: "runs" };
@@ -35,7 +35,7 @@ let limit = PAGE;
 
 async function load() {
   try {
-    texts = (await platform.texts()).slice(0, MOST_TEXTS);
+    texts = await platform.texts(MOST_TEXTS);
     draw();
     if (opened === null && texts[0] && isWide()) void open(texts[0].id);
     else if (opened === null) phone.show("empty");
@@ -59,7 +59,8 @@ function draw() {
   const matching = texts.filter(({ number }) => number.includes(digits));
   list.show(texts.length === 0 ? "empty" : "ready");
   one("#texts-unmatched", HTMLElement).hidden = texts.length === 0 || matching.length > 0;
-  setText(one("#texts-count", HTMLElement), count(matching.length));
+  const older = texts.length < MOST_TEXTS ? "" : "+";
+  setText(one("#texts-count", HTMLElement), count(matching.length) + older);
   reconcile(one("#texts-list", HTMLElement), matching.slice(0, limit), {
     key: ({ id }) => id,
     create: ({ id, direction }) => {
@@ -155,7 +156,7 @@ async function searchNumber() {
   if (digits.length < 4) return;
   try {
     const known = new Set(texts.map(({ id }) => id));
-    const news = (await platform.texts(`+${digits}`)).filter(({ id }) => !known.has(id));
+    const news = (await platform.texts(MOST_TEXTS, `+${digits}`)).filter(({ id }) => !known.has(id));
     if (news.length === 0) return;
     texts = [...texts, ...news].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
     draw();
@@ -192,7 +193,15 @@ one("#receipt", HTMLFormElement).addEventListener("submit", (event) => {
 });
 addEventListener("popstate", () => {
   const id = parameter("id");
-  if (id) void open(id);
+  if (id) {
+    void open(id);
+  } else {
+    loading.abort();
+    opened = null;
+    shown = null;
+    outcome.hidden = true;
+    void load();
+  }
 });
 
 follow({

@@ -61,7 +61,7 @@ impl World {
 async fn an_event_is_queued_for_each_of_its_consumers() {
     let world = world_of("publisher").await;
     let put = world.function.put_events().entries(world.entry("user.signed_up").build());
-    let put = put.entries(world.entry("user.renamed").build()).send().await.unwrap();
+    let put = put.entries(world.entry("session.ended").build()).send().await.unwrap();
     assert_eq!((put.failed_entry_count, put.entries().len()), (0, 2));
     assert!(put.entries().iter().all(|entry| entry.event_id().is_some()));
     assert_eq!(world.queued().await, 1, "nobody is told of the second");

@@ -5,11 +5,10 @@
 //! pages or from programs.
 
 mod api;
-pub(crate) mod guard;
 mod live;
 mod pages;
 mod payments;
-mod problem;
+pub(crate) mod problem;
 mod schedules;
 mod texts;
 
@@ -24,6 +23,7 @@ use crate::events::Events;
 use crate::faults::Faults;
 use crate::flows::Flows;
 use crate::gateway::Pages;
+use crate::guard::only_from_here;
 use crate::mail::Inbox;
 use crate::payments::Payments;
 use crate::queue::Queues;
@@ -102,7 +102,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/_local/{*rest}", get(pages::not_found))
         .method_not_allowed_fallback(problem::method_not_allowed);
     console
-        .layer(middleware::from_fn(guard::only_from_here))
+        .layer(middleware::from_fn(only_from_here))
         .layer(DefaultBodyLimit::max(payload_bytes))
         .with_state(Arc::new(parts))
 }

@@ -39,7 +39,7 @@ pub(super) async fn page(State(parts): State<Arc<Parts>>, Path(page): Path<Strin
             let path = format!("/_local/ui/{page}");
             render(parts.pages.clone(), &page, path).await
         }
-        _ => site_not_found(&parts),
+        _ => site_not_found(&parts).await,
     }
 }
 
@@ -47,14 +47,14 @@ pub(super) async fn page(State(parts): State<Arc<Parts>>, Path(page): Path<Strin
 pub(super) async fn not_found(State(parts): State<Arc<Parts>>, headers: HeaderMap) -> Response {
     let accept = headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        return site_not_found(&parts);
+        return site_not_found(&parts).await;
     }
     Problem::NotFound("There is nothing at this path.").into_response()
 }
 
 /// The site has nothing under the console's path.
-fn site_not_found(parts: &Parts) -> Response {
-    parts.pages.serve(&Method::GET, "/_local/not-found", &HeaderMap::new())
+async fn site_not_found(parts: &Parts) -> Response {
+    parts.pages.serve(&Method::GET, "/_local/not-found", &HeaderMap::new()).await
 }
 
 /// A style sheet or a script.

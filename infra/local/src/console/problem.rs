@@ -10,7 +10,7 @@ use crate::{journal, table};
 
 /// Why the console does not do what was asked.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     NotFound(&'static str),
     /// It cannot be done as things are.
     Conflict(String),

@@ -22,7 +22,7 @@ use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use http_body_util::LengthLimitError;
 use infra_model::{App, Limits, RESPONSE_HEADERS};
 use jiff::Timestamp;
@@ -143,8 +143,8 @@ async fn api(
     response
 }
 
-async fn page(State(gateway): State<Gateway>, request: Request) -> Response {
-    gateway.pages.serve(request.method(), request.uri().path(), request.headers())
+async fn page(State(gateway): State<Gateway>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    gateway.pages.serve(&method, uri.path(), &headers).await
 }
 
 /// The whole body, unless it is larger than the gateway takes.

@@ -88,8 +88,14 @@ impl Pages {
     }
 
     /// Answers a request for a file of the site.
-    #[must_use]
-    pub fn serve(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
+    pub async fn serve(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
+        let (pages, method, path, headers) = (self.clone(), method.clone(), path.to_owned(), headers.clone());
+        // The sources are looked at, and perhaps rendered and compressed: others are served meanwhile.
+        let answered = tokio::task::spawn_blocking(move || pages.answer(&method, &path, &headers)).await;
+        answered.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response();
         }
@@ -292,6 +298,18 @@ mod tests {
             let coding = response.headers().get(CONTENT_ENCODING).map(|v| v.to_str().unwrap());
             assert_eq!(coding, expected, "{accepted}");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_page_holds_up_nobody() {
+        let pages = Pages::new("Test".to_owned());
+        let mut answer = Box::pin(async { pages.serve(&Method::GET, "/", &HeaderMap::new()).await.status() });
+        {
+            let _rendering = pages.latest.lock().unwrap();
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(answer.as_mut().poll(&mut context).is_pending());
+        }
+        assert_eq!(answer.await, StatusCode::OK);
     }
 
     #[test]

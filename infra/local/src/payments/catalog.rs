@@ -35,20 +35,26 @@ pub(crate) enum AfterRetries {
     Unpaid,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Product {
     pub(crate) id: String,
+    /// Whether it can be bought; what is bought goes on.
+    #[serde(default = "active")]
+    pub(crate) active: bool,
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) prices: Vec<Price>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Price {
     pub(crate) id: String,
+    /// Not if it is archived: <https://docs.stripe.com/products-prices/manage-prices>.
+    #[serde(default = "active")]
+    pub(crate) active: bool,
     pub(crate) lookup_key: String,
     pub(crate) currency: String,
     /// In the currency's minor unit.
@@ -85,6 +91,21 @@ impl Catalog {
     pub(crate) fn prices(&self) -> impl Iterator<Item = (&Product, &Price)> {
         self.products.iter().flat_map(|product| product.prices.iter().map(move |price| (product, price)))
     }
+
+    /// Takes in what was for sale once: a price is archived, as at Stripe, and never gone.
+    pub(crate) fn archive(&mut self, was: &Product) {
+        let gone = was.prices.iter().filter(|price| self.price(&price.id).is_none());
+        let mut gone: Vec<_> = gone.map(|price| Price { active: false, ..price.clone() }).collect();
+        match self.products.iter_mut().find(|product| product.id == was.id) {
+            Some(product) => product.prices.append(&mut gone),
+            None => self.products.push(Product { active: false, prices: gone, ..was.clone() }),
+        }
+    }
+}
+
+/// What the file does not say.
+const fn active() -> bool {
+    true
 }
 
 impl Interval {

@@ -155,16 +155,9 @@ impl Payments {
                         under_way.extend(batch.iter().map(|webhook| webhook.event.clone()));
                         sending.spawn(self.clone().send_all(batch));
                     }
-                    if sending.len() >= AT_ONCE {
-                        LONGEST_SLEEP
-                    } else {
-                        let next_webhook_ms = next_webhook.map(|at| at - now_ms());
-                        [next_webhook_ms, next_due_ms]
-                            .into_iter()
-                            .flatten()
-                            .min()
-                            .map_or(LONGEST_SLEEP, |ms| Duration::from_millis(ms.max(1).unsigned_abs()))
-                    }
+                    let most = if in_turn { 1 } else { AT_ONCE };
+                    let next_webhook_ms = next_webhook.map(|at| at - now_ms());
+                    until_next(sending.len() < most, next_webhook_ms, next_due_ms)
                 }
                 Err(error) => {
                     tracing::error!("the payment provider's books cannot be used: {error}");
@@ -178,7 +171,7 @@ impl Payments {
                     }
                 }
                 () = self.0.changed.notified() => {}
-                () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
+                () = tokio::time::sleep(wait) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -253,6 +246,13 @@ impl Payments {
     fn flows(&self) -> &Flows {
         &self.0.flows
     }
+}
+
+/// How long nothing is to be done unless something happens. The next webhook is asked for only if
+/// there is room for it: otherwise what is being sent ends first.
+fn until_next(room: bool, webhook_ms: Option<i64>, due_ms: Option<i64>) -> Duration {
+    let next = webhook_ms.filter(|_| room).into_iter().chain(due_ms).min();
+    next.map_or(LONGEST_SLEEP, |ms| Duration::from_millis(ms.max(1).unsigned_abs())).min(LONGEST_SLEEP)
 }
 
 #[cfg(test)]

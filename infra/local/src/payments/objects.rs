@@ -19,7 +19,7 @@ pub(crate) fn product(product: &Product) -> Value {
     json!({
         "id": product.id,
         "object": "product",
-        "active": true,
+        "active": product.active,
         "created": CREATED,
         "default_price": product.prices.first().map(|price| &price.id),
         "description": product.description,
@@ -43,7 +43,7 @@ pub(crate) fn price(product: &Product, price: &Price) -> Value {
     json!({
         "id": price.id,
         "object": "price",
-        "active": true,
+        "active": price.active,
         "billing_scheme": "per_unit",
         "created": CREATED,
         "currency": price.currency,
@@ -74,7 +74,7 @@ fn plan(product: &Product, price: &Price) -> Value {
     json!({
         "id": price.id,
         "object": "plan",
-        "active": true,
+        "active": price.active,
         "amount": price.unit_amount,
         "amount_decimal": price.unit_amount.to_string(),
         "billing_scheme": "per_unit",

@@ -26,9 +26,9 @@ use super::ledger::{
 };
 use super::objects::{money, rate};
 use super::refusal::Refusal;
-use crate::console::guard::only_from_here;
 use crate::flows::{Step, StepKind, TraceContext};
 use crate::gateway::Pages;
+use crate::guard::only_from_here;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hosted");
 
@@ -413,9 +413,7 @@ fn perform(ledger: &mut Ledger, about: About, id: &str, act: Act) -> Result<Done
                 None => ledger.pay_invoice(id, None, Presence::Present),
             };
             match paid {
-                Err(_) if ledger.invoices.get(id).is_some_and(|it| it.confirming.is_some()) => {
-                    Progress::RequiresAction
-                }
+                Err(refusal) if refusal.is_to_be_confirmed() => Progress::RequiresAction,
                 outcome => {
                     outcome?;
                     Progress::Done
@@ -537,6 +535,7 @@ fn portal_view(ledger: &Ledger, it: &Portal) -> Value {
     let choices = ledger
         .catalog
         .prices()
+        .filter(|(product, price)| product.active && price.active)
         .filter(|(_, price)| can_change && subscription.is_some_and(|it| it.price != price.id))
         .map(|(product, price)| {
             json!({ "id": price.id, "name": product.name, "rate": rate(&ledger.catalog, &price.id) })

@@ -17,6 +17,9 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
+/// What the owner of a card is asked to confirm.
+const REQUIRES_ACTION: &str = "invoice_payment_intent_requires_action";
+
 impl Refusal {
     /// A request that makes no sense, or not now.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -54,8 +57,12 @@ impl Refusal {
     /// The owner of the card must confirm first.
     pub(crate) fn requires_action() -> Self {
         let message = "This payment requires additional user action before it can be completed successfully.";
-        let code = Some("invoice_payment_intent_requires_action");
-        Self { status: 402, kind: "card_error", code, ..Self::invalid(message) }
+        Self { status: 402, kind: "card_error", code: Some(REQUIRES_ACTION), ..Self::invalid(message) }
+    }
+
+    /// Whether it is [`Self::requires_action`].
+    pub(crate) fn is_to_be_confirmed(&self) -> bool {
+        self.code == Some(REQUIRES_ACTION)
     }
 
     /// The owner of the card did not confirm.

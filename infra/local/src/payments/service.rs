@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::Payments;
 use super::api::{self, Reply};
 use super::form::Params;
-use super::ledger::Cause;
+use super::ledger::{Cause, Ledger};
 use super::objects::API_VERSION;
 use super::refusal::Refusal;
 use crate::aws_request::{Callers, context};
@@ -61,10 +61,12 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
         return answer(refused(&refusal), None, None);
     };
     let mode = if caller.is_some() { service.faults.payments() } else { SendMode::Ok };
+    let trace = step.as_ref().map(Step::context).unwrap_or_else(|| trace_of(&parts.headers));
     match mode {
         SendMode::Refuse => {
+            let (reply, request_id) = service.carry_out(&parts, path, &body, &trace, api::fail).await;
             finish(step, Err("refused on purpose"));
-            return answer(refused(&Refusal::internal("An unknown error occurred.")), None, None);
+            return answer(reply, Some(&request_id), text(&parts.headers, "idempotency-key"));
         }
         SendMode::Throttle => {
             finish(step, Err("throttled on purpose"));
@@ -76,8 +78,7 @@ async fn handle(State(service): State<Arc<Service>>, request: Request) -> Respon
         }
         SendMode::Ok | SendMode::AcceptThenTimeout => {}
     }
-    let trace = step.as_ref().map(Step::context).unwrap_or_else(|| trace_of(&parts.headers));
-    let (reply, request_id) = service.carry_out(&parts, path, &body, &trace).await;
+    let (reply, request_id) = service.carry_out(&parts, path, &body, &trace, api::handle).await;
     if mode == SendMode::AcceptThenTimeout {
         finish(step, Err("done, but not answered on purpose"));
         return future::pending().await;
@@ -107,6 +108,7 @@ impl Service {
         path: &str,
         body: &[u8],
         trace: &TraceContext,
+        handle: fn(&mut Ledger, api::Request) -> Reply,
     ) -> (Reply, String) {
         let authorization = text(&parts.headers, header::AUTHORIZATION.as_str());
         let checked = api::authorize(authorization, self.payments.secret_key())
@@ -133,7 +135,7 @@ impl Service {
             .act(cause, |ledger| {
                 let id = ledger.request_id();
                 ledger.cause.request = Some((id.clone(), key));
-                (api::handle(ledger, request), id)
+                (handle(ledger, request), id)
             })
             .await;
         done.unwrap_or_else(|error| (refused(&Refusal::internal(error.to_string())), String::new()))

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-use super::webhooks::Switches;
+use super::webhooks::{GATHERING_MS, Switches};
 use super::*;
 use crate::faults::{SendMode, Settings};
 use crate::flows::{StepKind, TraceContext};
@@ -227,10 +227,44 @@ async fn webhooks_are_doubled_and_put_out_of_order_on_purpose() {
     world.customer("Ada").await;
     assert_eq!(app.next().await.1["id"], app.next().await.1["id"]);
     world.switch(json!({ "duplicate": false, "reorder": true })).await;
-    let id = world.customer("Grace").await;
-    world.payments.act(Cause::default(), |ledger| ledger.delete_customer(&id)).await.unwrap();
+    // At one moment, however slow this machine is.
+    let come_and_go = |ledger: &mut Ledger| {
+        let id = ledger.create_customer(None, None, None, BTreeMap::new());
+        ledger.delete_customer(&id);
+    };
+    world.payments.act(Cause::default(), come_and_go).await.unwrap();
     assert_eq!(app.next_types(2).await, ["customer.deleted", "customer.created"]);
     world.end().await;
+}
+
+#[test]
+fn webhooks_out_of_order_wait_for_those_of_the_next_moments() {
+    let mut ledger = Ledger::new(Catalog::seed(), "http://localhost:3000".to_owned(), 7);
+    ledger.change_settings(|settings| settings.switches.reorder = true);
+    let due = |ledger: &Ledger| ledger.due_webhooks(|_| false).0;
+    let comes = |ledger: &mut Ledger, at: i64| {
+        ledger.real_ms = at;
+        ledger.create_customer(None, None, None, BTreeMap::new());
+        ledger.events.iter().last().expect("an event").id.clone()
+    };
+    let [first, second] = [comes(&mut ledger, 0), comes(&mut ledger, GATHERING_MS - 1)];
+    assert!(due(&ledger).is_empty());
+    ledger.real_ms = GATHERING_MS;
+    assert_eq!(due(&ledger).iter().map(|it| &it.event).collect::<Vec<_>>(), [&second, &first]);
+    // Whatever comes when these are gone waits for others in its turn.
+    let late = comes(&mut ledger, GATHERING_MS + 1);
+    assert!(ledger.due_webhooks(|event| event != late).0.is_empty());
+}
+
+/// While an answer is awaited, what is to be sent after it does not keep the machine busy.
+#[test]
+fn what_waits_for_its_turn_is_not_asked_for_meanwhile() {
+    let ms = Duration::from_millis;
+    assert_eq!(until_next(true, Some(-5), Some(2_000)), ms(1));
+    assert_eq!(until_next(true, Some(50), Some(2_000)), ms(50));
+    assert_eq!(until_next(false, Some(-5), Some(2_000)), ms(2_000));
+    assert_eq!(until_next(false, Some(-5), None), LONGEST_SLEEP);
+    assert_eq!(until_next(true, None, Some(86_400_000)), LONGEST_SLEEP);
 }
 
 #[tokio::test]
@@ -281,10 +315,12 @@ async fn a_functions_call_is_a_step_of_its_flow_and_fails_on_purpose() {
         settings.faults.payments = payments;
         faults.set(settings).unwrap();
     };
-    for (payments, status) in [(SendMode::Refuse, 500), (SendMode::Throttle, 429)] {
-        mode(payments);
-        assert_eq!(create().await.unwrap().status(), status);
-    }
+    let refused = [authorized[0], ("idempotency-key", "refused")];
+    let refused = || api.clone().oneshot(call(&path, "POST", "name=Ada", &refused));
+    mode(SendMode::Refuse);
+    assert_eq!(refused().await.unwrap().status(), 500);
+    mode(SendMode::Throttle);
+    assert_eq!(create().await.unwrap().status(), 429);
     // Done, but nobody hears of it: whoever asks again with the same key gets the one customer.
     mode(SendMode::Timeout);
     assert!(tokio::time::timeout(Duration::from_millis(200), create()).await.is_err());
@@ -299,10 +335,16 @@ async fn a_functions_call_is_a_step_of_its_flow_and_fails_on_purpose() {
     let report = world.payments.report(10).await.unwrap();
     assert_eq!(report["customers"].as_array().unwrap().len(), 1);
     assert_eq!(report["customers"][0]["id"], made["id"]);
+    // That it failed is remembered like any other answer; that there was too much to do is not.
+    let again = refused().await.unwrap();
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["idempotent-replayed"]),
+        (500, &"true".parse().unwrap())
+    );
 
     let flow = world.flows.get(trace).unwrap();
     let calls: Vec<_> = flow.steps.iter().filter(|step| step.name == "stripe").collect();
-    assert_eq!(calls.len(), 5);
+    assert_eq!(calls.len(), 6);
     assert_eq!(calls[4].detail.as_deref(), Some("POST /v1/customers"));
     assert!(calls.iter().all(|step| step.kind == StepKind::Payment && step.parent == Some(flow.steps[0].id)));
     let webhook = &report["webhooks"][0];
@@ -445,6 +487,13 @@ mod hosted {
         assert!(status == 200 && html.contains("The trial ends on"), "{html}");
         let subscription =
             async || browser.world.payments.report(10).await.unwrap()["subscriptions"][0].clone();
+        // What is archived is neither offered nor to be had by asking for it.
+        let archive = |ledger: &mut Ledger| ledger.catalog.products[1].prices[1].active = false;
+        browser.world.payments.act(Cause::default(), archive).await.unwrap();
+        let (_, html) = browser.get(&portal).await;
+        assert!(html.contains("price_business_month") && !html.contains("price_business_year"), "{html}");
+        let asked = json!({ "price": "price_business_year" });
+        assert_eq!(browser.post(&format!("{portal}/plan"), asked).await.0, 400);
         for (act, value, field, expected) in [
             ("cancel", json!({}), "cancel_at", report["subscriptions"][0]["period_end"].clone()),
             ("resume", json!({}), "cancel_at", Value::Null),
@@ -462,6 +511,13 @@ mod hosted {
         let invoice = format!("/_stripe/invoices/{}", report["invoices"][0]["id"].as_str().unwrap());
         let (status, html) = browser.get(&invoice).await;
         assert!(status == 200 && html.contains("Pay $49.00"), "{html}");
+        // One card waits for its owner; another one that is declined is declined nevertheless.
+        let pay = async |number: &str| {
+            let (status, answer) = browser.post(&format!("{invoice}/pay"), json!({ "number": number })).await;
+            (status.as_u16(), answer["status"].clone())
+        };
+        assert_eq!(pay("4000002760003184").await, (200, json!("requires_action")));
+        assert_eq!(pay("4000000000000002").await, (402, Value::Null));
         assert_eq!(browser.post(&format!("{invoice}/pay"), json!({})).await.0, 402);
         let (status, paid) =
             browser.post(&format!("{invoice}/pay"), json!({ "number": "4242424242424242" })).await;

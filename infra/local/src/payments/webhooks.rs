@@ -25,7 +25,7 @@ const BACKOFF_SECONDS: [i64; 6] = [1, 5, 30, 2 * 60, 10 * 60, 60 * 60];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long webhooks wait for one another when they are to go out in another order.
-const GATHERING_MS: i64 = 300;
+pub(super) const GATHERING_MS: i64 = 300;
 
 /// The longest delay that can be set.
 pub(crate) const LONGEST_DELAY_MS: u64 = 10 * 60 * 1_000;

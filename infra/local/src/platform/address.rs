@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::Router;
 use axum::serve::ListenerExt;
+use axum::{Router, middleware};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::guard::only_from_here;
 
 /// How many free ports are tried, as one may be free at one address of this machine only.
 const TRIES: u32 = 10;
@@ -119,8 +121,9 @@ impl Service {
         format!("http://{}", self.address)
     }
 
-    /// Serves until the set is dropped.
+    /// Serves functions, and whatever else runs on this machine, until the set is dropped.
     pub(super) fn serve(self, services: &mut JoinSet<()>, router: Router) {
+        let router = router.layer(middleware::from_fn(only_from_here));
         services.spawn(async move {
             report(axum::serve(self.listener.tap_io(without_delay), router).await);
         });

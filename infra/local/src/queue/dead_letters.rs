@@ -53,6 +53,8 @@ pub struct DeadLetterReport {
     pub id: String,
     /// The function that could not handle it.
     pub queue: String,
+    /// Where it comes from: `queue`, `stream` or `invocation`.
+    pub origin: String,
     /// Why it failed at last.
     pub reason: String,
     /// How often it was tried.
@@ -71,8 +73,8 @@ pub struct DeadLetterReport {
 
 /// How a dead letter is redriven.
 enum Redrive {
-    /// Its message is in this queue again.
-    InQueue(&'static str),
+    /// Its message is in this queue again, and the letter is none any more.
+    InQueue(&'static str, Box<DeadLetterReport>),
     /// This function is to be invoked.
     Invoke { function: String, payload: String, trace: TraceContext },
 }
@@ -83,7 +85,7 @@ enum Redrive {
 pub(crate) struct UnknownDeadLetter;
 
 const COLUMNS: &str =
-    "id, queue, reason, receive_count, first_received_at, dead_at, event_type, traceparent, body";
+    "id, queue, reason, receive_count, first_received_at, dead_at, event_type, traceparent, body, origin";
 
 impl Queues {
     /// Keeps a dead letter.
@@ -105,7 +107,7 @@ impl Queues {
         keep(transaction, letter)
     }
 
-    /// Tells the listeners.
+    /// Tells the listeners of a letter that has come, changed or gone.
     pub(crate) fn kept(&self, letter: &DeadLetterReport) {
         self.0.events.publish(EventKind::DeadLetter, letter);
     }
@@ -152,7 +154,10 @@ impl Queues {
             self.0.journal.write(move |transaction| put_back(transaction, &wanted, &names)).await?;
         match redriven {
             None => return Ok(Err(UnknownDeadLetter)),
-            Some(Redrive::InQueue(queue)) => self.arrived(queue),
+            Some(Redrive::InQueue(queue, letter)) => {
+                self.arrived(queue);
+                self.kept(&letter);
+            }
             Some(Redrive::Invoke { function, payload, trace }) => {
                 let (queues, functions) = (self.clone(), functions.clone());
                 tokio::spawn(async move {
@@ -176,14 +181,21 @@ impl Queues {
 
     /// Forgets a dead letter. Says whether there was one.
     pub(crate) async fn discard(&self, id: String) -> Result<bool, Error> {
-        let delete = "DELETE FROM dead_letters WHERE id = ?1";
-        let deleted = self.0.journal.write(move |transaction| transaction.execute(delete, [id])).await?;
-        Ok(deleted > 0)
+        let discarded = self.0.journal.write(move |transaction| remove(transaction, &id)).await?;
+        discarded.iter().for_each(|letter| self.kept(letter));
+        Ok(discarded.is_some())
     }
 
     async fn failed_again(&self, id: String, reason: String) -> Result<(), Error> {
-        let note = "UPDATE dead_letters SET reason = ?2, receive_count = receive_count + 1 WHERE id = ?1";
-        self.0.journal.write(move |transaction| transaction.execute(note, [id, reason]).map(drop)).await
+        let note = format!(
+            "UPDATE dead_letters SET reason = ?2, receive_count = receive_count + 1 WHERE id = ?1
+             RETURNING {COLUMNS}"
+        );
+        let noted = self.0.journal.write(move |transaction| {
+            transaction.prepare_cached(&note)?.query_row([id, reason], report).optional()
+        });
+        noted.await?.iter().for_each(|letter| self.kept(letter));
+        Ok(())
     }
 
     pub(super) fn buried(&self, buried: Vec<(String, DeadLetterReport)>) {
@@ -226,8 +238,12 @@ fn put_back(
     };
     let message = NewMessage { queue, body: payload, event_type, context: trace };
     insert(transaction, &Uuid::now_v7().to_string(), &message, now())?;
-    transaction.execute("DELETE FROM dead_letters WHERE id = ?1", [id])?;
-    Ok(Some(Redrive::InQueue(queue)))
+    Ok(remove(transaction, id)?.map(|letter| Redrive::InQueue(queue, Box::new(letter))))
+}
+
+fn remove(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<DeadLetterReport>> {
+    let delete = format!("DELETE FROM dead_letters WHERE id = ?1 RETURNING {COLUMNS}");
+    transaction.prepare_cached(&delete)?.query_row([id], report).optional()
 }
 
 /// Why a batch of the stream failed, if the function reports that some of it did.
@@ -278,7 +294,7 @@ pub(super) fn bury(
 
 fn keep(transaction: &Transaction<'_>, letter: &DeadLetter) -> rusqlite::Result<DeadLetterReport> {
     let insert = format!(
-        "INSERT INTO dead_letters ({COLUMNS}, origin, payload)
+        "INSERT INTO dead_letters ({COLUMNS}, payload)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING {COLUMNS}"
     );
     transaction.prepare_cached(&insert)?.query_row(
@@ -304,6 +320,7 @@ fn report(row: &Row<'_>) -> rusqlite::Result<DeadLetterReport> {
     Ok(DeadLetterReport {
         id: row.get(0)?,
         queue: row.get(1)?,
+        origin: row.get(9)?,
         reason: row.get(2)?,
         receive_count: row.get(3)?,
         first_received_at: time(row.get(4)?),

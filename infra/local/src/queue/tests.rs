@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::event_source::Invoke;
+use crate::events::EventKind;
 use crate::faults::{FaultSettings, Faults, Settings};
 use crate::flows::Status;
 use crate::test_world::{Functions, failure};
@@ -17,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct World {
     queues: Queues,
+    events: Events,
     flows: Flows,
     directory: TempDir,
 }
@@ -27,10 +29,10 @@ async fn world() -> World {
 }
 
 async fn open(directory: TempDir) -> World {
-    let flows = Flows::new(Events::new());
+    let (flows, events) = (Flows::new(Events::new()), Events::new());
     let journal = Journal::open(directory.path()).unwrap();
-    let queues = Queues::open(&infra_model::APP, journal, flows.clone(), Events::new()).await.unwrap();
-    World { queues, flows, directory }
+    let queues = Queues::open(&infra_model::APP, journal, flows.clone(), events.clone()).await.unwrap();
+    World { queues, events, flows, directory }
 }
 
 impl World {
@@ -56,7 +58,7 @@ impl World {
     async fn poll_until(&self, functions: impl Invoke, condition: impl AsyncFn() -> bool) {
         let (stop, stopped) = watch::channel(false);
         let faults =
-            Faults::new(Settings { faults: FaultSettings::default(), visibility_timeout_ms: Some(50) });
+            Faults::new(Settings { faults: FaultSettings::default(), visibility_timeout_ms: Some(500) });
         let polling: JoinHandle<()> = tokio::spawn(source::poll_all(
             &infra_model::APP,
             self.queues.clone(),
@@ -152,6 +154,50 @@ async fn a_message_that_is_received_too_often_becomes_a_dead_letter_and_can_be_r
     assert_eq!((message.receive_count, message.origin.trace), (1, trace.trace));
     assert_eq!(world.queues.count_dead_letters().await.unwrap(), 0);
     assert!(world.queues.redrive(letter.id.clone(), &unused).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_of_a_dead_letter_that_fails_again_or_leaves() {
+    let world = world().await;
+    let mut feed = world.events.subscribe();
+    let mut heard = async || {
+        let event = tokio::time::timeout(PATIENCE, feed.recv()).await.expect("it is told in time").unwrap();
+        assert_eq!(event.kind, EventKind::DeadLetter);
+        let letter: Value = serde_json::from_str(&event.data).unwrap();
+        (letter["origin"].as_str().unwrap().to_owned(), letter["receive_count"].as_u64().unwrap())
+    };
+    let letter = |origin, payload: &str| DeadLetter {
+        queue: "email".to_owned(),
+        origin,
+        reason: "no stamps".to_owned(),
+        receive_count: 5,
+        first_received_at: jiff::Timestamp::now(),
+        event_type: None,
+        trace: TraceContext::new_root(),
+        body: payload.to_owned(),
+        payload: payload.to_owned(),
+    };
+    let newest = async || world.queues.dead_letters(1).await.unwrap().remove(0).id;
+
+    world.queues.dead_letter(letter(Origin::Stream, r#"{"Records":[]}"#)).await.unwrap();
+    assert_eq!(heard().await, ("stream".to_owned(), 5));
+    let fails = Functions(|_| async { Err(failure("still no stamps")) });
+    world.queues.redrive(newest().await, &fails).await.unwrap().unwrap();
+    assert_eq!(heard().await, ("stream".to_owned(), 6));
+    let works = Functions(|_| async { Ok(Bytes::from_static(b"{}")) });
+    world.queues.redrive(newest().await, &works).await.unwrap().unwrap();
+    assert_eq!(heard().await, ("stream".to_owned(), 6));
+
+    world.queues.dead_letter(letter(Origin::Queue, "{}")).await.unwrap();
+    assert_eq!(heard().await, ("queue".to_owned(), 5));
+    world.queues.redrive(newest().await, &works).await.unwrap().unwrap();
+    assert_eq!(heard().await, ("queue".to_owned(), 5));
+
+    world.queues.dead_letter(letter(Origin::Invocation, "{}")).await.unwrap();
+    assert_eq!(heard().await, ("invocation".to_owned(), 5));
+    assert!(world.queues.discard(newest().await).await.unwrap());
+    assert_eq!(heard().await, ("invocation".to_owned(), 5));
+    assert_eq!(world.queues.count_dead_letters().await.unwrap(), 0);
 }
 
 /// V4

@@ -5,18 +5,20 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
+use axum::{Json, middleware};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+
+use crate::guard::only_from_here;
 
 /// What a function's process asks or tells.
 #[derive(Debug)]
@@ -71,7 +73,9 @@ impl Api {
         // Calls wait for the instance one by one; the process makes one at a time anyway.
         let (sender, calls) = mpsc::channel(4);
         // Four paths need no router.
-        let service = serve.with_state(Process { calls: sender, payload_bytes });
+        let service = serve
+            .layer(middleware::from_fn(only_from_here))
+            .with_state(Process { calls: sender, payload_bytes });
         let server = tokio::spawn(async move { axum::serve(listener, service.into_make_service()).await });
         Ok(Self { address, calls, server: server.abort_handle() })
     }

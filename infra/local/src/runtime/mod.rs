@@ -432,12 +432,12 @@ fn function_run(function: &Function, request_id: &str, ran: &Ran) -> FunctionRun
 }
 
 /// What Lambda itself writes to a function's log when an invocation has ended.
-fn report_line(run: &FunctionRun) -> String {
+pub(crate) fn report_line(run: &FunctionRun) -> String {
     let FunctionRun { request_id, run_ms, billed_ms, memory_mib, max_memory_mib, .. } = run;
-    let init = run.init_ms.map(|init_ms| format!(" Init Duration: {init_ms:.2} ms")).unwrap_or_default();
+    let init = run.init_ms.map(|init_ms| format!("\tInit Duration: {init_ms:.2} ms")).unwrap_or_default();
     format!(
-        "REPORT RequestId: {request_id} Duration: {run_ms:.2} ms Billed Duration: {billed_ms} ms \
-         Memory Size: {memory_mib} MB Max Memory Used: {max_memory_mib} MB{init}"
+        "REPORT RequestId: {request_id}\tDuration: {run_ms:.2} ms\tBilled Duration: {billed_ms} ms\t\
+         Memory Size: {memory_mib} MB\tMax Memory Used: {max_memory_mib} MB{init}"
     )
 }
 

@@ -159,8 +159,14 @@ impl Proxy {
         *request.method_mut() = parts.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = parts.headers;
-        // They are of this hop only.
-        for header in [header::HOST, header::CONTENT_LENGTH, header::CONNECTION, header::TRANSFER_ENCODING] {
+        // They are of this hop only; and the database would let the page of any origin read its answer.
+        for header in [
+            header::HOST,
+            header::ORIGIN,
+            header::CONTENT_LENGTH,
+            header::CONNECTION,
+            header::TRANSFER_ENCODING,
+        ] {
             request.headers_mut().remove(header);
         }
         let response = self.client.request(request).await.map_err(io::Error::other)?;

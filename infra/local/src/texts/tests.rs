@@ -55,6 +55,8 @@ struct World {
     faults: Faults,
     running: Step,
     function: Client,
+    /// The function, which waits for an answer in vain.
+    hurried: Client,
     developer: Client,
     _directory: TempDir,
 }
@@ -73,20 +75,34 @@ async fn world_of(function: &'static Function) -> World {
     let (texts, modes) = (inbox.clone(), faults.clone());
     let address =
         serve(router_for(Sns { app, inbox, topics, callers, flows: flows.clone(), faults: modes })).await;
-    let client = |key| {
+    let client = |key, timeouts: TimeoutConfig| {
         let config = aws_sdk_sns::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .endpoint_url(&address)
             .credentials_provider(credentials(key))
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(1)).build())
+            .timeout_config(timeouts)
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
         Client::from_conf(config)
     };
-    let (function, developer) = (client(FUNCTION_KEY), client("AKIADEVELOPER"));
-    World { texts, phones, queues, flows, faults, running, function, developer, _directory: directory }
+    let (function, developer) =
+        (client(FUNCTION_KEY, TimeoutConfig::disabled()), client("AKIADEVELOPER", TimeoutConfig::disabled()));
+    let hurry = TimeoutConfig::builder().operation_timeout(Duration::from_secs(2)).build();
+    let hurried = client(FUNCTION_KEY, hurry);
+    World {
+        texts,
+        phones,
+        queues,
+        flows,
+        faults,
+        running,
+        function,
+        hurried,
+        developer,
+        _directory: directory,
+    }
 }
 
 impl World {
@@ -196,14 +212,14 @@ async fn a_function_without_the_grant_may_not_send_and_none_may_publish_to_a_top
 #[tokio::test]
 async fn the_modes_refuse_throttle_or_stay_silent() {
     let world = world_of(&NOTIFIER).await;
-    for (mode, code, kept) in [
-        (SendMode::Refuse, "InvalidParameter", 0),
-        (SendMode::Throttle, "Throttled", 0),
-        (SendMode::Timeout, "", 0),
-        (SendMode::AcceptThenTimeout, "", 1),
+    for (mode, client, code, kept) in [
+        (SendMode::Refuse, &world.function, "InvalidParameter", 0),
+        (SendMode::Throttle, &world.function, "Throttled", 0),
+        (SendMode::Timeout, &world.hurried, "", 0),
+        (SendMode::AcceptThenTimeout, &world.hurried, "", 1),
     ] {
         world.set(mode);
-        assert_eq!(sent(to_a_phone(&world.function)).await, Err(code.to_owned()), "{mode:?}");
+        assert_eq!(sent(to_a_phone(client)).await, Err(code.to_owned()), "{mode:?}");
         assert_eq!(world.count().await, kept, "{mode:?}");
     }
     assert!(sent(to_a_phone(&world.developer)).await.is_ok(), "only functions suffer");

@@ -46,16 +46,14 @@ type Outcome = Result<Value, Refusal>;
 
 /// Carries a request out, or answers as its key was answered before.
 pub(crate) fn handle(ledger: &mut Ledger, request: Request) -> Reply {
-    let Request { method, path, params, idempotency_key } = request;
-    let key = idempotency_key.filter(|_| method == Method::POST);
-    let fingerprint = format!("{method} {path} {}", params.fingerprint());
+    let (key, fingerprint) = (request.key(), request.fingerprint());
     if let Some(key) = &key {
         forget_old(ledger);
         if let Some(answer) = ledger.answers.get(key) {
             return replay(answer, &fingerprint);
         }
     }
-    let outcome = carry_out(ledger, &method, &path, params);
+    let outcome = carry_out(ledger, &request.method, &request.path, request.params);
     let (status, body) = match &outcome {
         Ok(body) => (200, body.clone()),
         Err(refusal) => (refusal.status, refusal.body()),
@@ -67,6 +65,33 @@ pub(crate) fn handle(ledger: &mut Ledger, request: Request) -> Reply {
         ledger.remember(answer);
     }
     Reply { status, body, replayed: false }
+}
+
+/// Fails, on purpose, and carries nothing out. What is answered under a key is kept "regardless of whether it succeeds
+/// or fails", <https://docs.stripe.com/api/idempotent_requests>: who asks again with it hears the same when nothing
+/// fails any more.
+pub(crate) fn fail(ledger: &mut Ledger, request: Request) -> Reply {
+    let refusal = Refusal::internal("An unknown error occurred.");
+    let (status, body) = (refusal.status, refusal.body());
+    if let Some(key) = request.key() {
+        forget_old(ledger);
+        if ledger.answers.get(&key).is_none() {
+            let fingerprint = request.fingerprint();
+            ledger.remember(Answer { key, fingerprint, status, body: body.clone(), at: ledger.real_ms });
+        }
+    }
+    Reply { status, body, replayed: false }
+}
+
+impl Request {
+    /// What its answer is kept under.
+    fn key(&self) -> Option<String> {
+        self.idempotency_key.clone().filter(|_| self.method == Method::POST)
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{} {} {}", self.method, self.path, self.params.fingerprint())
+    }
 }
 
 fn replay(answer: &Answer, fingerprint: &str) -> Reply {

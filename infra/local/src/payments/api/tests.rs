@@ -286,6 +286,34 @@ fn a_key_answers_as_it_did_and_refuses_another_request() {
     assert_eq!(ledger.answers.iter().count(), 1, "old keys are forgotten");
 }
 
+/// I4, on the provider's side: a failure is an answer like any other.
+#[test]
+fn a_failure_is_remembered_under_its_key_unless_that_was_answered_before() {
+    let mut ledger = books();
+    let request = |method: Method, key: Option<&str>| Request {
+        method,
+        path: "customers".to_owned(),
+        params: Params::parse(b"").unwrap(),
+        idempotency_key: key.map(str::to_owned),
+    };
+    let create = |key| request(Method::POST, Some(key));
+    assert_eq!(handle(&mut ledger, create("done")).status, 200);
+    for refused in [create("k"), create("done"), request(Method::POST, None), request(Method::GET, Some("g"))]
+    {
+        let failed = fail(&mut ledger, refused);
+        assert_eq!((failed.status, failed.replayed), (500, false));
+    }
+    assert_eq!(ledger.customers.iter().count(), 1);
+    for (key, status, replayed) in [("k", 500, true), ("done", 200, true), ("other", 200, false)] {
+        let reply = handle(&mut ledger, create(key));
+        assert_eq!((reply.status, reply.replayed), (status, replayed), "{key}");
+    }
+    let listed = handle(&mut ledger, request(Method::GET, Some("g")));
+    assert_eq!((listed.status, listed.replayed), (200, false));
+    ledger.real_ms += KEY_MS + 1;
+    assert_eq!(handle(&mut ledger, create("k")).status, 200, "it is forgotten as well");
+}
+
 #[test]
 fn a_refused_card_is_a_card_error_and_is_remembered() {
     let mut ledger = books();
@@ -308,6 +336,38 @@ fn a_refused_card_is_a_card_error_and_is_remembered() {
     assert_eq!((refused.status, error.error.decline_code.as_deref()), (402, Some("generic_decline")));
     assert!(create(&mut ledger).replayed);
     assert_eq!(ledger.subscriptions.iter().count(), 0);
+}
+
+#[test]
+fn what_is_archived_is_listed_as_such_and_not_sold() {
+    let mut ledger = books();
+    let customer = customer_of(&mut ledger);
+    let [pro, business] = &mut ledger.catalog.products[..] else { panic!("two products") };
+    pro.prices[0].active = false;
+    business.active = false;
+    for (path, all, active) in [("products", 2, 1), ("prices", 4, 3)] {
+        for (filter, expected) in [("", all), ("active=true", active), ("active=false", 1)] {
+            let listed = ask(&mut ledger, "GET", path, filter).body["data"].as_array().unwrap().clone();
+            assert_eq!(listed.len(), expected, "{path} {filter}");
+            let shown = listed.iter().filter(|it| it["active"] == true).count();
+            assert_eq!(shown, if filter == "active=false" { 0 } else { active }, "{path} {filter}");
+        }
+    }
+    let page = "mode=subscription&success_url=http://localhost:3000/&line_items[0][price]=";
+    let begun = format!("customer={customer}&items[0][price]=");
+    for (price, word) in
+        [("price_pro_month", "inactive"), ("price_business_year", "its product is not active")]
+    {
+        for (path, form, param) in [
+            ("checkout/sessions", page, "line_items[0][price]"),
+            ("subscriptions", begun.as_str(), "items[0][price]"),
+        ] {
+            let refused = ask(&mut ledger, "POST", path, &format!("{form}{price}"));
+            let error = &refused.body["error"];
+            assert_eq!((refused.status, &error["param"]), (400, &Value::from(param)), "{path} {price}");
+            assert!(error["message"].as_str().unwrap().contains(word), "{error}");
+        }
+    }
 }
 
 #[test]

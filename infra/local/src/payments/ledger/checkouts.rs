@@ -104,7 +104,7 @@ impl Checkout {
 
 impl Ledger {
     pub(crate) fn create_checkout(&mut self, order: CheckoutOrder) -> Result<String, Refusal> {
-        self.price(&order.price, "line_items[0][price]")?;
+        self.for_sale(&order.price, "line_items[0][price]")?;
         if let Some(customer) = &order.customer {
             self.customer(customer, "customer")?;
         }
@@ -163,6 +163,8 @@ impl Ledger {
             CheckoutStatus::Expired => return Err(Refusal::gone("This checkout has expired.")),
             CheckoutStatus::Open => {}
         }
+        // Before the card is: nothing has happened then.
+        self.for_sale(&checkout.order.price, "line_items[0][price]")?;
         let trial_end = self.trial_end(checkout);
         if card.is_none() && !(checkout.order.card_if_required && trial_end.is_some()) {
             return Err(Refusal::invalid_param("parameter_missing", "number", "A card is needed."));

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cards::Card;
-use super::catalog::{Catalog, Interval};
+use super::catalog::{Catalog, Interval, Product};
 use super::objects;
 use super::refusal::Refusal;
 use super::webhooks::Delivery;
@@ -34,6 +34,8 @@ pub(crate) use subscriptions::{MissingCard, OnFailure, Status, Subscription, Ter
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) catalog: Catalog,
+    /// What the catalog has and had.
+    products: Shelf<Product>,
     /// The app's origin, at which the hosted pages are: `http://localhost:3000`.
     pub(crate) origin: String,
     /// The provider's time, in seconds since 1970. It never goes back.
@@ -134,6 +136,7 @@ impl Ledger {
     pub(crate) fn new(catalog: Catalog, origin: String, seed: u64) -> Self {
         let mut ledger = Self {
             catalog,
+            products: Shelf::default(),
             origin,
             now: 0,
             real_ms: 0,
@@ -162,6 +165,7 @@ impl Ledger {
         for row in rows {
             self.last_number = self.last_number.max(row.number);
             match row.kind.as_str() {
+                Product::KIND => self.products.restore(row)?,
                 Customer::KIND => self.customers.restore(row)?,
                 PaymentMethod::KIND => self.cards.restore(row)?,
                 Checkout::KIND => self.checkouts.restore(row)?,
@@ -176,12 +180,30 @@ impl Ledger {
                 _ => {}
             }
         }
+        self.keep_catalog();
         Ok(self)
+    }
+
+    /// What was for sale once stays in the catalog, whatever the file says now.
+    fn keep_catalog(&mut self) {
+        self.products.iter().for_each(|known| self.catalog.archive(known));
+        for product in self.catalog.products.clone() {
+            if self.products.get(&product.id) == Some(&product) {
+                continue;
+            }
+            if let Some(known) = self.products.get_mut(&product.id) {
+                *known = product;
+            } else {
+                let number = self.number();
+                self.products.insert(number, product);
+            }
+        }
     }
 
     /// What has changed since this was asked last.
     pub(crate) fn take_changes(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
+        self.products.take_changes(&mut rows);
         self.customers.take_changes(&mut rows);
         self.cards.take_changes(&mut rows);
         self.checkouts.take_changes(&mut rows);
@@ -366,6 +388,21 @@ impl Ledger {
         Ok((price.unit_amount, price.currency.clone(), price.interval))
     }
 
+    /// Refuses what is archived. `param` says where the id came from.
+    fn for_sale(&self, id: &str, param: &str) -> Result<(), Refusal> {
+        let (product, price) = self.catalog.price(id).ok_or_else(|| Refusal::missing("price", id, param))?;
+        let message = match (price.active, product.active) {
+            (true, true) => return Ok(()),
+            (false, _) => {
+                "The price specified is inactive. This field only accepts active prices.".to_owned()
+            }
+            (true, false) => {
+                format!("Price `{id}` is not available to be purchased because its product is not active.")
+            }
+        };
+        Err(Refusal { param: Some(param.to_owned()), ..Refusal::invalid(message) })
+    }
+
     fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
@@ -414,6 +451,7 @@ macro_rules! kept {
 }
 
 kept! {
+    Product: "product", id;
     Customer: "customer", id;
     PaymentMethod: "card", id;
     Checkout: "checkout", id;

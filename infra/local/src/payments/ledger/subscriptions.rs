@@ -121,6 +121,7 @@ impl Status {
 impl Ledger {
     /// Begins a subscription, and takes its first payment unless it begins with a trial.
     pub(crate) fn start_subscription(&mut self, terms: Terms) -> Result<String, Refusal> {
+        self.for_sale(&terms.price, "items[0][price]")?;
         let (amount, _, interval) = self.price(&terms.price, "items[0][price]")?;
         self.customer(&terms.customer, "customer")?;
         let trial_end = terms.trial_end.filter(|end| *end > self.now);
@@ -185,6 +186,10 @@ impl Ledger {
         };
         if subscription.price == price && subscription.quantity == quantity {
             return Ok(());
+        }
+        // One that has been archived since may be kept, as in another quantity.
+        if subscription.price != price {
+            self.for_sale(price, "items[0][price]")?;
         }
         let (old_amount, _, old_interval) = self.price(&subscription.price, "price")?;
         let (start, end, now) = (subscription.period_start, subscription.period_end, self.now);
@@ -334,7 +339,10 @@ impl Ledger {
         if subscription.cancel_at_period_end {
             return self.end_subscription(id, "cancellation_requested");
         }
-        let Ok((.., interval)) = self.price(&subscription.price, "price") else { return };
+        let Ok((.., interval)) = self.price(&subscription.price, "price") else {
+            // Books from before the catalog was kept in them: nobody knows what it costs.
+            return self.end_subscription(id, "cancellation_requested");
+        };
         let (before, start) = (subscription.status, subscription.period_end);
         if before == Status::Trialing && self.card_of(id).is_none() {
             match subscription.missing_card {

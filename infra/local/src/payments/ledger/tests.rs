@@ -15,7 +15,13 @@ use crate::payments::catalog::AfterRetries;
 const START: i64 = 1_795_000_000; // 2026-11-18
 
 fn books() -> Ledger {
-    let mut ledger = Ledger::new(Catalog::seed(), "http://localhost:3000".to_owned(), 7);
+    books_of(Catalog::seed(), &[])
+}
+
+/// The books that these rows make, and what is for sale now.
+fn books_of(catalog: Catalog, rows: &[Row]) -> Ledger {
+    let empty = Ledger::new(catalog, "http://localhost:3000".to_owned(), 7);
+    let mut ledger = empty.restore(rows).unwrap();
     ledger.advance_to(START);
     ledger
 }
@@ -368,6 +374,72 @@ fn a_change_that_cannot_be_paid_changes_nothing() {
     // Allowed to be behind, it is.
     change(&mut ledger, false).unwrap();
     assert_eq!(status(&ledger, &id), Status::PastDue);
+}
+
+/// What is for sale without one price of Pro, and without Business.
+fn smaller_catalog() -> Catalog {
+    let mut catalog = Catalog::seed();
+    catalog.products.retain(|product| product.id == "prod_pro");
+    catalog.products[0].prices.retain(|price| price.id == "price_pro_year");
+    catalog
+}
+
+#[test]
+fn what_is_no_longer_for_sale_is_archived_and_renews_as_before() {
+    let mut ledger = books();
+    let pro = buy(&mut ledger, "price_pro_month", None, "4242424242424242");
+    let business = buy(&mut ledger, "price_business_month", None, "4242424242424242");
+    let yearly = buy(&mut ledger, "price_pro_year", None, "4242424242424242");
+    let open = ledger.create_checkout(order("price_pro_month", None)).unwrap();
+    let before = ledger.take_changes();
+    let mut ledger = books_of(smaller_catalog(), &before);
+    // What the books know of it is on disk: it stays known however often they are opened.
+    let after = ledger.take_changes();
+    assert_eq!(after.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["prod_pro", "prod_business"]);
+    let kept = before.into_iter().chain(after).map(|row| (row.number, row));
+    let kept: Vec<_> = kept.collect::<BTreeMap<_, _>>().into_values().collect();
+    let mut ledger = books_of(smaller_catalog(), &kept);
+    assert!(ledger.take_changes().is_empty());
+
+    let customers = ledger.customers.iter().count();
+    assert!(ledger.pay_checkout(&open, Some(card("4242424242424242")), Presence::Present).is_err());
+    assert_eq!(ledger.customers.iter().count(), customers, "nothing has happened");
+    pass(&mut ledger, 31 * DAY);
+    for (id, price, product_sold) in
+        [(&pro, "price_pro_month", true), (&business, "price_business_month", false)]
+    {
+        assert_eq!(
+            (status(&ledger, id), latest(&ledger, id).status),
+            (Status::Active, InvoiceStatus::Paid),
+            "{price}"
+        );
+        assert_eq!(latest(&ledger, id).reason, Reason::Cycle);
+        let (product, archived) = ledger.catalog.price(price).unwrap();
+        assert_eq!((product.active, archived.active), (product_sold, false));
+        let refused = ledger.create_checkout(order(price, None)).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "The price specified is inactive. This field only accepts active prices."
+        );
+        let refused = ledger.change_plan(&yearly, price, 1, Proration::Now, Presence::Absent, true);
+        assert!(refused.is_err());
+    }
+    // It may be sold again.
+    let mut ledger = books_of(Catalog::seed(), &kept);
+    ledger.create_checkout(order("price_pro_month", None)).unwrap();
+}
+
+/// Nobody knows what it costs, and time does not stand still over it.
+#[test]
+fn what_books_without_a_catalog_do_not_know_the_price_of_ends_with_its_period() {
+    let mut ledger = books();
+    let id = buy(&mut ledger, "price_pro_month", None, "4242424242424242");
+    let mut rows = ledger.take_changes();
+    rows.retain(|row| row.kind != "product");
+    let mut ledger = books_of(smaller_catalog(), &rows);
+    pass(&mut ledger, 31 * DAY);
+    assert_eq!(status(&ledger, &id), Status::Canceled);
+    assert_eq!(happened(&ledger, "customer.subscription.deleted"), 1);
 }
 
 #[test]

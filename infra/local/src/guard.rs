@@ -1,11 +1,14 @@
-//! Who may use the console.
+//! Who may use what this machine serves for itself: the console, and the services that functions call.
+//!
+//! A browser lends its way to this machine to every site that it shows, and none of the services checks a
+//! signature.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, Uri, header};
 
-use super::problem::Problem;
+use crate::console::problem::Problem;
 
 /// Refuses requests by another name than this machine's (DNS rebinding), and writes that another
 /// site's page makes.
@@ -22,7 +25,7 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem>
     let host = text(header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
     let host = host.unwrap_or_default();
     if !is_local(host) {
-        return Err(Problem::Forbidden("The console is at localhost only."));
+        return Err(Problem::Forbidden("This is at localhost only."));
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
