@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Random;
 use crate::email_address::EmailKey;
+use crate::user::User;
 
 /// A short description of the device behind a `User-Agent`, such as `Firefox on Linux`.
 ///
@@ -69,12 +70,19 @@ pub struct KnownDevice {
     #[serde(rename = "did")]
     id: String,
     /// The accounts, the latest last.
-    accounts: Vec<AccountKey>,
+    accounts: Vec<Account>,
 }
 
-/// Stands for an account without telling its address.
+/// An account that a device has signed in to, without telling whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct AccountKey(String);
+struct Account {
+    /// Stands for its address.
+    #[serde(rename = "a")]
+    address: String,
+    /// Stands for its owner and the password that they had.
+    #[serde(rename = "o")]
+    owner: String,
+}
 
 /// People who share a browser are fewer than that; more would make the cookie long.
 const MAX_ACCOUNTS: usize = 5;
@@ -92,18 +100,26 @@ impl KnownDevice {
         &self.id
     }
 
-    /// Whether it has signed in to the account of this address.
+    /// Whether it has signed in to an account of this address.
     #[must_use]
     pub fn knows(&self, email: &EmailKey) -> bool {
-        self.accounts.contains(&AccountKey::new(email))
+        let address = stand_in("account:", email.as_str());
+        self.accounts.iter().any(|known| known.address == address)
     }
 
-    /// The device after it has signed in to the account of this address. The account it has not
-    /// signed in to for the longest is forgotten.
+    /// Whether this user has signed in on it with the password that they have now. Whoever had the one before
+    /// may be why there is a new one.
     #[must_use]
-    pub fn having_signed_in_to(mut self, email: &EmailKey) -> Self {
-        let account = AccountKey::new(email);
-        self.accounts.retain(|known| *known != account);
+    pub fn is_of(&self, user: &User) -> bool {
+        self.accounts.contains(&Account::of(user))
+    }
+
+    /// The device after this user has signed in on it, or shown otherwise to own the account. The account
+    /// that it has not signed in to for the longest is forgotten.
+    #[must_use]
+    pub fn having_signed_in(mut self, user: &User) -> Self {
+        let account = Account::of(user);
+        self.accounts.retain(|known| known.address != account.address);
         self.accounts.push(account);
         let surplus = self.accounts.len().saturating_sub(MAX_ACCOUNTS);
         self.accounts.drain(..surplus);
@@ -111,11 +127,18 @@ impl KnownDevice {
     }
 }
 
-impl AccountKey {
-    fn new(email: &EmailKey) -> Self {
-        let digest = Sha256::new_with_prefix(b"account:").chain_update(email.as_str()).finalize();
-        Self(hex(&digest[..16]))
+impl Account {
+    fn of(user: &User) -> Self {
+        Self {
+            address: stand_in("account:", user.email.key().as_str()),
+            owner: stand_in("owner:", &format!("{} {}", user.id, user.password_changes)),
+        }
     }
+}
+
+fn stand_in(kind: &str, text: &str) -> String {
+    let digest = Sha256::new_with_prefix(kind).chain_update(text).finalize();
+    hex(&digest[..16])
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -124,8 +147,10 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::email_address::EmailAddress;
+    use crate::id::UserId;
 
     #[test]
     fn a_device_is_named_by_its_program_and_its_system() {
@@ -159,23 +184,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_device_knows_the_five_accounts_it_signed_in_to_last() {
-        let key = |name: &str| format!("{name}@example.com").parse::<EmailAddress>().unwrap().key();
-        let mut device = KnownDevice::new(&Random::system());
-        assert!(!device.knows(&key("a")));
-        for name in ["a", "b", "c", "d", "e", "a", "f"] {
-            device = device.having_signed_in_to(&key(name));
+    fn user(name: &str) -> User {
+        User {
+            id: UserId::new(Timestamp::UNIX_EPOCH, &Random::system()),
+            email: format!("{name}@example.com").parse().unwrap(),
+            name: name.parse().unwrap(),
+            password_hash: serde_json::from_value("$argon2id$".into()).unwrap(),
+            password_changes: 0,
+            verified_at: None,
+            contested: false,
+            first_signed_in_at: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            version: 0,
         }
-        let known: Vec<_> =
-            ["a", "b", "c", "d", "e", "f"].into_iter().filter(|name| device.knows(&key(name))).collect();
-        assert_eq!(known, ["a", "c", "d", "e", "f"]);
     }
 
     #[test]
-    fn a_device_tells_no_address() {
-        let key = "ada@example.com".parse::<EmailAddress>().unwrap().key();
-        let device = KnownDevice::new(&Random::system()).having_signed_in_to(&key);
-        assert!(!serde_json::to_string(&device).unwrap().contains("ada"));
+    fn a_device_knows_the_five_accounts_it_signed_in_to_last() {
+        let users = ["a", "b", "c", "d", "e", "f"].map(user);
+        let mut device = KnownDevice::new(&Random::system());
+        assert!(!device.knows(&users[0].email.key()));
+        for place in [0, 1, 2, 3, 4, 0, 5] {
+            device = device.having_signed_in(&users[place]);
+        }
+        let known = users.iter().filter(|user| device.knows(&user.email.key()));
+        assert_eq!(known.map(|user| user.name.as_str()).collect::<Vec<_>>(), ["a", "c", "d", "e", "f"]);
+        assert!(device.is_of(&users[0]) && !device.is_of(&users[1]));
+    }
+
+    #[test]
+    fn a_device_is_not_that_of_whoever_has_another_password_or_got_the_address_later() {
+        let ada = user("ada");
+        let device = KnownDevice::new(&Random::system()).having_signed_in(&ada);
+        assert!(device.is_of(&User { version: 9, ..ada.clone() }));
+        for other in [User { password_changes: 1, ..ada.clone() }, user("ada")] {
+            assert!(device.knows(&other.email.key()) && !device.is_of(&other));
+            assert_eq!(device.clone().having_signed_in(&other).accounts.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_device_tells_nobody() {
+        let ada = user("ada");
+        let device =
+            serde_json::to_string(&KnownDevice::new(&Random::system()).having_signed_in(&ada)).unwrap();
+        assert!(!device.contains("ada") && !device.contains(&ada.id.to_string()));
     }
 }

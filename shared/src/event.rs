@@ -42,7 +42,11 @@ pub enum Event {
     UserRenamed {},
     /// Somebody asked to set a new password.
     #[serde(rename = "user.password_reset_requested")]
-    PasswordResetRequested {},
+    PasswordResetRequested {
+        /// How often the password had been set: a later one makes this worth nothing.
+        #[serde(default)]
+        password_changes: u32,
+    },
     /// The password was set anew, and every other session ended with it.
     #[serde(rename = "user.password_changed")]
     PasswordChanged {
@@ -51,7 +55,11 @@ pub enum Event {
     },
     /// The user asked to move to another address. [`crate::store::Store::event_address`] has it.
     #[serde(rename = "user.email_change_requested")]
-    EmailChangeRequested {},
+    EmailChangeRequested {
+        /// How often the password had been set when it was given for this: a later one makes it worth nothing.
+        #[serde(default)]
+        password_changes: u32,
+    },
     /// The user moved to another address. [`crate::store::Store::event_address`] has the former one.
     #[serde(rename = "user.email_changed")]
     EmailChanged {},
@@ -222,9 +230,9 @@ impl Event {
             Self::VerificationRequested {} => "user.verification_requested",
             Self::UserVerified {} => "user.verified",
             Self::UserRenamed {} => "user.renamed",
-            Self::PasswordResetRequested {} => "user.password_reset_requested",
+            Self::PasswordResetRequested { .. } => "user.password_reset_requested",
             Self::PasswordChanged { .. } => "user.password_changed",
-            Self::EmailChangeRequested {} => "user.email_change_requested",
+            Self::EmailChangeRequested { .. } => "user.email_change_requested",
             Self::EmailChanged {} => "user.email_changed",
             Self::UserDeleted {} => "user.deleted",
             Self::WorkspaceDeleted { .. } => "workspace.deleted",

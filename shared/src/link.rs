@@ -86,6 +86,9 @@ pub struct Link {
     pub hash: LinkHash,
     /// Where it was sent.
     pub email: EmailAddress,
+    /// [`crate::user::User::password_changes`] as it was when the link was asked for.
+    #[serde(default)]
+    pub password_changes: u32,
     /// From when on it is worth nothing.
     pub dies_at: Timestamp,
 }

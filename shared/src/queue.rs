@@ -284,12 +284,12 @@ mod tests {
     async fn v3_a_message_whose_handler_panics_or_hangs_holds_up_nothing_but_itself() {
         let batch = batch(vec![
             event_message("panics", Event::UserRenamed {}, '1'),
-            event_message("hangs", Event::PasswordResetRequested {}, '2'),
+            event_message("hangs", Event::PasswordResetRequested { password_changes: 0 }, '2'),
             event_message("good", Event::UserVerified {}, '3'),
         ]);
         let handle = |event: Envelope| async move {
             assert_ne!(event.event, Event::UserRenamed {}, "poison");
-            if event.event == (Event::PasswordResetRequested {}) {
+            if event.event == (Event::PasswordResetRequested { password_changes: 0 }) {
                 std::future::pending::<()>().await;
             }
             Ok::<_, std::io::Error>(())

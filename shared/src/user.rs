@@ -19,6 +19,9 @@ pub struct User {
     pub name: DisplayName,
     /// Hash of the password.
     pub password_hash: PasswordHash,
+    /// How often the password was set since the sign-up. What was asked for under an earlier one is worth nothing.
+    #[serde(default)]
+    pub password_changes: u32,
     /// When the address was shown to be the user's; nobody signs in before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Timestamp>,

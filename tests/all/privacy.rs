@@ -56,7 +56,7 @@ async fn k2_no_secret_token_or_address_is_in_a_log_a_trace_a_dead_letter_or_an_e
     ada.client.post_json("/api/auth/sign-in", wrong, 401).await;
     ada.sign_in().await;
     ada.elsewhere(&platform).sign_in().await;
-    let cookies = ["__Host-access", "__Secure-refresh", "__Host-device"];
+    let cookies = ["__Host-access", "__Host-refresh", "__Host-device"];
     secrets.extend(cookies.map(|name| ada.cookie(name)));
     ada.client.post("/api/auth/refresh").expect(204).await;
     secrets.extend(cookies.map(|name| ada.cookie(name)));

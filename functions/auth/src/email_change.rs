@@ -6,7 +6,6 @@ use shared::email_address::EmailAddress;
 use shared::error::Error;
 use shared::event::Event;
 use shared::http::{Caller, Client, Json, Result};
-use shared::link::LinkPurpose;
 use utoipa::ToSchema;
 
 use crate::Auth;
@@ -47,7 +46,8 @@ pub(crate) async fn ask(
     let now = auth.clock.now();
     check(&auth, &user, "password", &body.password, now).await?;
     auth.take_mail(&client, &to.key(), now).await?;
-    let event = auth.event(user.id, Event::EmailChangeRequested {}, now);
+    let event =
+        auth.event(user.id, Event::EmailChangeRequested { password_changes: user.password_changes }, now);
     auth.store.request_email_change(&to, &event).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted::MAIL)))
 }
@@ -67,11 +67,10 @@ pub(crate) async fn confirm(
 ) -> Result<(SetCookies<1>, StatusCode)> {
     let token = body.parse()?;
     let now = auth.clock.now();
-    let link = auth.store.open_link(&token, LinkPurpose::EmailChange, now).await?;
     let event = auth.event(token.user_id(), Event::EmailChanged {}, now);
-    auth.store.change_email(&token, now, &event).await?;
+    let user = auth.store.change_email(&token, now, &event).await?;
     // A device is known to accounts by their address.
     let device = known_device(&auth, &headers).await?;
-    let device = device_cookie(&auth, device, &link.email.key()).await?;
+    let device = device_cookie(&auth, device, &user).await?;
     Ok((AppendHeaders([device]), StatusCode::NO_CONTENT))
 }

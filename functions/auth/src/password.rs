@@ -34,7 +34,8 @@ pub(crate) async fn forgot(
     auth.take_mail(&client, &key, now).await?;
     match auth.store.user_by_email(&key).await? {
         Some(user) => {
-            let event = auth.event(user.id, Event::PasswordResetRequested {}, now);
+            let requested = Event::PasswordResetRequested { password_changes: user.password_changes };
+            let event = auth.event(user.id, requested, now);
             auth.store.record(&event).await?;
         }
         None => auth.store.decoy(&key, now).await?,
@@ -80,7 +81,7 @@ pub(crate) async fn reset(
     };
     let user = auth.store.reset_password(&token, &hash, now, events).await?;
     let device = known_device(&auth, &headers).await?;
-    let device = device_cookie(&auth, device, &user.email.key()).await?;
+    let device = device_cookie(&auth, device, &user).await?;
     Ok((AppendHeaders([device]), StatusCode::NO_CONTENT))
 }
 
@@ -97,7 +98,7 @@ pub(crate) struct ChangeBody {
 
 /// Change the password
 ///
-/// Ends every other session.
+/// Ends every other session. This browser stays a known device, and no other does.
 #[utoipa::path(put, path = "/api/auth/password", operation_id = "change_password", tag = "auth", request_body = ChangeBody,
     security(("access_cookie" = []), ("access_token" = [])),
     responses((status = 204, description = "The password is changed")),
@@ -105,16 +106,19 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     State(auth): State<Auth>,
     caller: Caller,
+    headers: HeaderMap,
     Json(body): Json<ChangeBody>,
-) -> Result<StatusCode> {
+) -> Result<(SetCookies<1>, StatusCode)> {
     let user = auth.store.user(caller.user_id).await?.ok_or(Error::Unauthenticated)?;
     let new = chosen("new_password", &body.new_password, &user)?;
     let now = auth.clock.now();
     check(&auth, &user, "current_password", &body.current_password, now).await?;
     let hash = auth.hasher.hash(&new).await?;
     let event = auth.event(user.id, Event::PasswordChanged { by: PasswordChange::Change }, now);
-    auth.store.change_password(&user, caller.session_id, &hash, now, &event).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let user = auth.store.change_password(&user, caller.session_id, &hash, now, &event).await?;
+    let device = known_device(&auth, &headers).await?;
+    let device = device_cookie(&auth, device, &user).await?;
+    Ok((AppendHeaders([device]), StatusCode::NO_CONTENT))
 }
 
 /// A password that this user chooses. What an unverified user is called was not said by the owner of the address.

@@ -59,20 +59,21 @@ pub(crate) async fn sign_in(
     let email = email.key();
     let device = known_device(&auth, &headers).await?;
     let (attempt, user) =
-        tokio::try_join!(Attempt::count(&auth, &client, &email, &device), auth.store.user_by_email(&email),)?;
-    let owner = owner(&auth, user, &Password::presented(&body.password)).await;
+        tokio::join!(Attempt::count(&auth, &client, &email, &device), auth.store.user_by_email(&email));
+    let attempt = attempt?;
+    let owner = async { owner(&auth, user?, &Password::presented(&body.password)).await }.await;
     if let Err(Error::InvalidCredentials) = owner {
         return Err(Error::InvalidCredentials.into());
     }
     let begin = async {
         let (user, rehashed) = owner?;
-        let session = begin(&auth, &user, rehashed, device.knows(&email), &headers).await?;
+        let session = begin(&auth, &user, rehashed, device.is_of(&user), &headers).await?;
         Ok::<_, Error>((user, session))
     };
     let (begun, ()) = tokio::join!(begin, attempt.give_back(&auth));
     let (user, session) = begun?;
     let [access, refresh] = session_cookies(&auth, &session).await?;
-    let device = device_cookie(&auth, device, &email).await?;
+    let device = device_cookie(&auth, device, &user).await?;
     Ok((AppendHeaders([access, refresh, device]), Json(SignedIn { user: UserDocument::from(&user) })))
 }
 
@@ -130,7 +131,7 @@ struct Attempt {
 
 impl Attempt {
     /// Counts from the narrowest limit to the widest: whoever is refused by one takes nothing from the next,
-    /// which others share.
+    /// which others share. A known device has one of its own, so that nobody else uses up what its owner may try.
     async fn count(
         auth: &Auth,
         client: &Client,
@@ -138,18 +139,27 @@ impl Attempt {
         device: &KnownDevice,
     ) -> Result<Self, Error> {
         let account_key = account.as_str();
-        let mut counted = vec![(&SIGN_IN_BY_CLIENT, client.to_string())];
-        if device.knows(account) {
-            counted.push((&SIGN_IN_TO_ACCOUNT, format!("{account_key} device {}", device.id())));
-        } else {
-            counted.push((&SIGN_IN_TO_ACCOUNT, format!("{account_key} client {client}")));
-            counted.push((&SIGN_IN_BY_STRANGERS, account_key.to_owned()));
+        let limits = match device.knows(account) {
+            true => vec![(&SIGN_IN_TO_ACCOUNT, format!("{account_key} device {}", device.id()))],
+            false => vec![
+                (&SIGN_IN_TO_ACCOUNT, format!("{account_key} client {client}")),
+                (&SIGN_IN_BY_CLIENT, client.to_string()),
+                (&SIGN_IN_BY_STRANGERS, account_key.to_owned()),
+            ],
+        };
+        let mut attempt = Self { counted: Vec::with_capacity(limits.len()), at: auth.clock.now() };
+        for (limit, key) in limits {
+            match auth.store.take(limit, &key, attempt.at).await {
+                Ok(()) => attempt.counted.push((limit, key)),
+                Err(error @ Error::TooManyRequests { .. }) => return Err(error),
+                // It was no attempt: nothing was tried.
+                Err(error) => {
+                    attempt.give_back(auth).await;
+                    return Err(error);
+                }
+            }
         }
-        let at = auth.clock.now();
-        for (limit, key) in &counted {
-            auth.store.take(limit, key, at).await?;
-        }
-        Ok(Self { counted, at })
+        Ok(attempt)
     }
 
     /// It was no failure. Should this fail, the owner has fewer attempts for a while: no reason to refuse this one.
@@ -179,13 +189,13 @@ pub(crate) async fn known_device(auth: &Auth, headers: &HeaderMap) -> Result<Kno
     }
 }
 
-/// The cookie of a device whose user has just shown to own the account of this address.
+/// The cookie of a device on which this user has just shown to own their account.
 pub(crate) async fn device_cookie(
     auth: &Auth,
     device: KnownDevice,
-    email: &EmailKey,
+    user: &User,
 ) -> Result<(HeaderName, HeaderValue), Error> {
-    let token = auth.signer.sign(&device.having_signed_in_to(email)).await?;
+    let token = auth.signer.sign(&device.having_signed_in(user)).await?;
     Ok((header::SET_COOKIE, Cookie::DEVICE.store(&token)))
 }
 

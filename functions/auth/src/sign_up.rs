@@ -84,6 +84,7 @@ async fn begin(
             email,
             name,
             password_hash,
+            password_changes: 0,
             verified_at: None,
             contested: false,
             first_signed_in_at: None,

@@ -12,6 +12,7 @@ use lambda_http::{RequestExt, Service};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Random};
 use shared::email_address::EmailAddress;
+use shared::event::Event;
 use shared::http::{Origin, edge};
 use shared::id::{EventId, UserId};
 use shared::keys::{KeySet, Keys};
@@ -85,15 +86,23 @@ impl World {
         page.events.iter().map(|event| event.event.kind()).collect()
     }
 
+    async fn last_sign_in_was_on_a_new_device(&self, email: &str) -> bool {
+        let page = self.auth.store.activity(self.user_id(email).await, None, 1).await.unwrap();
+        let Event::SessionStarted { new_device, .. } = page.events[0].event else { panic!("{page:?}") };
+        new_device
+    }
+
     /// A link as the mailer mints it.
     async fn link(&self, user_id: UserId, purpose: LinkPurpose, email: &str) -> String {
         let (now, random) = (self.auth.clock.now(), &self.auth.random);
         let token = LinkToken::new(user_id, random);
+        let user = self.auth.store.user(user_id).await.unwrap().expect("a user");
         let link = Link {
             user_id,
             purpose,
             hash: token.hash(purpose),
             email: email.parse().unwrap(),
+            password_changes: user.password_changes,
             dies_at: now + SignedDuration::try_from(purpose.life()).unwrap(),
         };
         let lease = (now, now + SignedDuration::from_secs(60));
@@ -361,7 +370,7 @@ async fn a4_a_reset_link_is_spent_once_and_ends_every_session() {
     assert!(statuses == [204, 410] || statuses == [204, 503], "{statuses:?}");
     assert_eq!(other.post("/password/reset", reset(PASSWORD)).await.status, 410);
     assert_eq!(browser.refresh().await, 401);
-    assert!(!browser.has("__Secure-refresh"));
+    assert!(!browser.has("__Host-refresh"));
 }
 
 /// A7
@@ -399,8 +408,7 @@ async fn a8_moving_to_another_address_needs_the_password_and_the_new_inbox() {
     assert_eq!(world.events(id).await[..2], ["user.email_changed", "user.email_change_requested"]);
     // The device is known under the new address: no mail says that it is a new one.
     assert_eq!(browser.sign_in("ada@example.org", PASSWORD).await.status, 200);
-    let page = world.auth.store.activity(id, None, 1).await.unwrap();
-    assert_eq!(serde_json::to_value(&page.events[0].event).unwrap()["data"]["new_device"], false);
+    assert!(!world.last_sign_in_was_on_a_new_device("ada@example.org").await);
     assert_eq!(browser.sign_in(ADA, PASSWORD).await.status, 401);
 }
 
@@ -420,6 +428,25 @@ async fn a6_a_changed_password_ends_every_other_session() {
     assert_eq!(there.refresh().await, 401);
     assert_eq!(there.sign_in(ADA, PASSWORD).await.status, 401);
     assert_eq!(there.sign_in(ADA, OTHER_PASSWORD).await.status, 200);
+    // The owner is warned of every device but the one that changed it.
+    assert!(world.last_sign_in_was_on_a_new_device(ADA).await);
+    assert_eq!(here.sign_in(ADA, OTHER_PASSWORD).await.status, 200);
+    assert!(!world.last_sign_in_was_on_a_new_device(ADA).await);
+}
+
+/// A6: whoever signed in with the former password is not taken for its owner later.
+#[tokio::test]
+async fn a6_a_device_is_a_new_one_once_the_password_was_reset() {
+    let world = world().await;
+    let mut thief = world.signed_in(ADA).await;
+    let link = world.link(world.user_id(ADA).await, LinkPurpose::PasswordReset, ADA).await;
+    let mut owner = world.browser("203.0.113.2");
+    let reset = json!({ "token": link, "password": OTHER_PASSWORD });
+    assert_eq!(owner.post("/password/reset", reset).await.status, 204);
+    assert_eq!(owner.sign_in(ADA, OTHER_PASSWORD).await.status, 200);
+    assert!(!world.last_sign_in_was_on_a_new_device(ADA).await);
+    assert_eq!(thief.sign_in(ADA, OTHER_PASSWORD).await.status, 200);
+    assert!(world.last_sign_in_was_on_a_new_device(ADA).await);
 }
 
 /// T3
@@ -431,7 +458,7 @@ async fn t3_a_replayed_old_refresh_token_ends_the_session() {
     assert_eq!(owner.refresh().await, 204);
     world.pass(60);
     assert_eq!(thief.refresh().await, 401);
-    assert!(!thief.has("__Host-access") && !thief.has("__Secure-refresh"));
+    assert!(!thief.has("__Host-access") && !thief.has("__Host-refresh"));
     assert_eq!(owner.refresh().await, 401);
     assert_eq!(world.events(world.user_id(ADA).await).await[0], "session.ended");
 }
@@ -461,7 +488,7 @@ async fn t5_signing_out_works_without_an_access_token_and_ends_the_session() {
     let mut copy = browser.clone();
     browser.forget("__Host-access");
     assert_eq!(browser.send(Method::POST, "/sign-out", None).await.status, 204);
-    assert!(!browser.has("__Secure-refresh"));
+    assert!(!browser.has("__Host-refresh"));
     assert!(browser.has("__Host-device"));
     assert_eq!(copy.refresh().await, 401);
     assert_eq!(browser.send(Method::POST, "/sign-out", None).await.status, 204);
@@ -510,7 +537,7 @@ async fn t5_a_deleted_account_is_gone_with_its_sessions_and_links() {
     assert_eq!(stranger.post("/account/delete", json!({ "password": PASSWORD })).await.status, 401);
 
     assert_eq!(here.post("/account/delete", json!({ "password": PASSWORD })).await.status, 204);
-    assert!(!here.has("__Host-access") && !here.has("__Secure-refresh"));
+    assert!(!here.has("__Host-access") && !here.has("__Host-refresh"));
     let mut told = world.events(id).await;
     told.truncate(2);
     told.sort_unstable();
@@ -591,6 +618,29 @@ async fn e3_failures_are_limited_by_account_and_client_and_lock_no_owner_out() {
     let link = world.link(world.user_id(ADA).await, LinkPurpose::PasswordReset, ADA).await;
     elsewhere.post("/password/reset", json!({ "token": link, "password": OTHER_PASSWORD })).await;
     assert_eq!(elsewhere.sign_in(ADA, OTHER_PASSWORD).await.status, 200);
+}
+
+/// E3: whoever is at the same address as others is refused for what they do themselves.
+#[tokio::test]
+async fn e3_nobody_uses_up_what_others_at_the_same_address_may_try() {
+    let world = world().await;
+    let mut owner = world.signed_in(ADA).await;
+    let mut colleague = world.browser("203.0.113.1");
+    world.verified("bob@example.com").await;
+    // A script with a password that is no longer right.
+    let mut script = world.browser("203.0.113.1");
+    for attempt in 0..110 {
+        let expected = if attempt < 10 { 401 } else { 429 };
+        assert_eq!(script.sign_in(ADA, OTHER_PASSWORD).await.status, expected);
+    }
+    assert_eq!(colleague.sign_in("bob@example.com", PASSWORD).await.status, 200);
+    // And one with a list of addresses, which is more than the whole office may try.
+    for place in 0..90 {
+        assert_eq!(script.sign_in(&format!("user{place}@example.com"), PASSWORD).await.status, 401);
+    }
+    colleague.cookies.clear();
+    assert_eq!(colleague.sign_in("bob@example.com", PASSWORD).await.status, 429);
+    assert_eq!(owner.sign_in(ADA, PASSWORD).await.status, 200);
 }
 
 /// E1, E3: an address without an account is locked like one with an account.
@@ -699,7 +749,7 @@ async fn i3_whatever_is_sent_the_answer_is_a_problem_document() {
     }
     for cookie in ["", "x", "a.b.c", &"A".repeat(9000)] {
         let mut anyone = world.browser("203.0.113.9");
-        anyone.cookies = ["__Host-access", "__Secure-refresh", "__Host-device"]
+        anyone.cookies = ["__Host-access", "__Host-refresh", "__Host-device"]
             .map(|name| (name.to_owned(), cookie.to_owned()))
             .to_vec();
         assert_eq!(anyone.refresh().await, 401);

@@ -57,18 +57,22 @@ impl Email {
                     None => None,
                 }
             }
-            Event::PasswordResetRequested {} => self.user(event).await?.map(|user| {
-                let to = user.email.clone();
-                self.with_link(&user, to, LinkPurpose::PasswordReset, now, |link, life| Mail::PasswordReset {
-                    link,
-                    life,
+            Event::PasswordResetRequested { password_changes } => {
+                let user = self.user(event).await?.filter(|user| user.password_changes == *password_changes);
+                user.map(|user| {
+                    let to = user.email.clone();
+                    self.with_link(&user, to, LinkPurpose::PasswordReset, now, |link, life| {
+                        Mail::PasswordReset { link, life }
+                    })
                 })
-            }),
+            }
             Event::PasswordChanged { by } => {
                 let user = self.user(event).await?;
                 user.map(|user| without_link(user.email, Mail::PasswordChanged { by: *by, at }))
             }
-            Event::EmailChangeRequested {} => self.plan_email_change(event, now).await?,
+            Event::EmailChangeRequested { password_changes } => {
+                self.plan_email_change(event, *password_changes, now).await?
+            }
             Event::EmailChanged {} => {
                 let old = self.store().event_address(event).await?;
                 old.map(|old| without_link(old, Mail::EmailChanged { at }))
@@ -121,12 +125,17 @@ impl Email {
     }
 
     /// To the new address, whatever becomes of it. That it has an account is told there and nowhere else.
-    async fn plan_email_change(&self, event: &Envelope, now: Timestamp) -> Result<Option<Plan>> {
+    async fn plan_email_change(
+        &self,
+        event: &Envelope,
+        password_changes: u32,
+        now: Timestamp,
+    ) -> Result<Option<Plan>> {
         let (Some(user), Some(new)) = (self.user(event).await?, self.store().event_address(event).await?)
         else {
             return Ok(None);
         };
-        if user.email == new {
+        if user.email == new || user.password_changes != password_changes {
             return Ok(None);
         }
         if user.email.key() != new.key() && self.store().is_taken(&new.key()).await? {
@@ -177,6 +186,7 @@ impl Email {
             purpose,
             hash: token.hash(purpose),
             email: to.clone(),
+            password_changes: user.password_changes,
             dies_at: now + purpose.life(),
         };
         Plan { to, mail: mail(url, Life(purpose.life())), link: Some(link) }

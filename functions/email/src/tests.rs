@@ -213,6 +213,7 @@ impl World {
                 email: address(email),
                 name: name.clone(),
                 password_hash: serde_json::from_value("hash".into()).unwrap(),
+                password_changes: 0,
                 verified_at: None,
                 contested: false,
                 first_signed_in_at: None,
@@ -401,7 +402,7 @@ async fn who_verified_meanwhile_is_not_asked_to() {
     world.tell(user, Event::VerificationRequested {}).await.unwrap();
     assert!(world.sent().is_empty());
     let nobody = UserId::new(world.now(), &world.email.random);
-    world.tell(nobody, Event::PasswordResetRequested {}).await.unwrap();
+    world.tell(nobody, Event::PasswordResetRequested { password_changes: 0 }).await.unwrap();
     assert!(world.sent().is_empty());
 }
 
@@ -437,7 +438,7 @@ async fn a_sign_up_with_an_address_that_has_an_account_gets_no_link_that_does_an
 async fn a8_a_new_address_is_asked_and_the_old_one_is_told() {
     let world = world().await;
     let user = world.verified("old@example.com").await;
-    let asked = world.event(user, Event::EmailChangeRequested {});
+    let asked = world.event(user, Event::EmailChangeRequested { password_changes: 0 });
     world.email.store().request_email_change(&address("new@example.com"), &asked).await.unwrap();
     world.email.handle(&asked).await.unwrap();
     let sent = world.last();
@@ -451,8 +452,30 @@ async fn a8_a_new_address_is_asked_and_the_old_one_is_told() {
     assert_eq!(world.last().tags["kind"], "email_changed");
     // Late, the question has nobody to ask.
     let count = world.sent().len();
-    world.tell(user, Event::EmailChangeRequested {}).await.unwrap();
+    world.tell(user, Event::EmailChangeRequested { password_changes: 0 }).await.unwrap();
     assert_eq!(world.sent().len(), count);
+}
+
+/// A6: however late the mailer is.
+#[tokio::test]
+async fn a6_what_was_asked_for_under_a_former_password_is_not_mailed() {
+    let world = world().await;
+    let id = world.verified("ada@example.com").await;
+    let store = world.email.store();
+    let user = store.user(id).await.unwrap().unwrap();
+    let moves = world.event(id, Event::EmailChangeRequested { password_changes: 0 });
+    store.request_email_change(&address("thief@example.com"), &moves).await.unwrap();
+    let resets = world.event(id, Event::PasswordResetRequested { password_changes: 0 });
+    let changed = world.event(id, Event::PasswordChanged { by: PasswordChange::Change });
+    let (now, keep) = (world.now(), SessionId::new(world.now(), &world.email.random));
+    let hash = serde_json::from_value("another".into()).unwrap();
+    store.change_password(&user, keep, &hash, now, &changed).await.unwrap();
+    for event in [&moves, &resets] {
+        world.email.handle(event).await.unwrap();
+    }
+    assert_eq!(world.sent().len(), 0);
+    world.tell(id, Event::PasswordResetRequested { password_changes: 1 }).await.unwrap();
+    assert_eq!(world.last().tags["kind"], "password_reset");
 }
 
 /// A9: the account's address, which is nobody's any more; and nothing else is sent to whoever is gone.
@@ -470,7 +493,7 @@ async fn a9_the_last_mail_goes_to_the_address_of_the_deleted_account() {
     }
     let workspace_id = WorkspaceId::new(world.now(), &Random::system());
     world.tell(id, Event::SubscriptionEnded { workspace_id }).await.unwrap();
-    world.tell(id, Event::PasswordResetRequested {}).await.unwrap();
+    world.tell(id, Event::PasswordResetRequested { password_changes: 0 }).await.unwrap();
     assert_eq!(world.sent().len(), count + 1);
     assert_eq!(world.last().destinations, ["ada@example.com"]);
     assert_eq!(world.last().tags["kind"], "account_deleted");
@@ -483,7 +506,7 @@ async fn e1_that_a_new_address_is_taken_is_told_to_that_address_only() {
     let world = world().await;
     world.verified("taken@example.com").await;
     let user = world.verified("ada@example.com").await;
-    let asked = world.event(user, Event::EmailChangeRequested {});
+    let asked = world.event(user, Event::EmailChangeRequested { password_changes: 0 });
     world.email.store().request_email_change(&address("Taken@example.com"), &asked).await.unwrap();
     world.email.handle(&asked).await.unwrap();
     let sent = world.sent();
@@ -500,7 +523,7 @@ async fn what_has_happened_to_an_account_is_told_to_its_owner() {
     for (event, kind) in [
         (Event::UserVerified {}, "welcome"),
         (Event::PasswordChanged { by: PasswordChange::Change }, "password_changed"),
-        (Event::PasswordResetRequested {}, "password_reset"),
+        (Event::PasswordResetRequested { password_changes: 0 }, "password_reset"),
         (session_started(&world, true), "new_device"),
     ] {
         world.tell(user, event).await.unwrap();

@@ -1,4 +1,8 @@
 //! The cookies that a browser is known by. No script can read them, no other host can set them.
+//!
+//! The latter is what the prefix `__Host-` is for, and the only thing that is (RFC 6265bis, 4.1.3.2): without it
+//! a page of a sibling domain could sign its visitors in to somebody else's account. The price is that each
+//! goes with every path.
 
 use std::time::Duration;
 
@@ -12,23 +16,19 @@ use crate::token::Claims;
 #[derive(Debug, Clone, Copy)]
 pub struct Cookie {
     name: &'static str,
-    path: &'static str,
     same_site: &'static str,
     life: Duration,
 }
 
 impl Cookie {
     /// The access token. `Lax`, so that whoever follows a link to the app is signed in there.
-    pub const ACCESS: Self =
-        Self { name: "__Host-access", path: "/", same_site: "Lax", life: ACCESS_TOKEN_LIFE };
+    pub const ACCESS: Self = Self { name: "__Host-access", same_site: "Lax", life: ACCESS_TOKEN_LIFE };
 
-    /// The refresh token: goes to the auth function only, and with requests of our own pages only.
-    pub const REFRESH: Self =
-        Self { name: "__Secure-refresh", path: "/api/auth", same_site: "Strict", life: SESSION_LIFE };
+    /// The refresh token: goes with requests of our own pages only, and only the auth function reads it.
+    pub const REFRESH: Self = Self { name: "__Host-refresh", same_site: "Strict", life: SESSION_LIFE };
 
     /// The token by which a device is known again. It outlives sessions.
-    pub const DEVICE: Self =
-        Self { name: "__Host-device", path: "/", same_site: "Lax", life: KnownDevice::LIFE };
+    pub const DEVICE: Self = Self { name: "__Host-device", same_site: "Lax", life: KnownDevice::LIFE };
 
     /// Its value in a request, if it is there.
     #[must_use]
@@ -58,9 +58,9 @@ impl Cookie {
     }
 
     fn set(&self, value: &str, max_age: u64) -> HeaderValue {
-        let Self { name, path, same_site, .. } = self;
+        let Self { name, same_site, .. } = self;
         HeaderValue::try_from(format!(
-            "{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; Secure; SameSite={same_site}"
+            "{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; Secure; SameSite={same_site}"
         ))
         .expect("a token is URL-safe base64 and dots")
     }
@@ -79,7 +79,7 @@ mod tests {
         );
         assert_eq!(
             Cookie::REFRESH.clear(),
-            "__Secure-refresh=; Path=/api/auth; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
+            "__Host-refresh=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
         );
         assert_eq!(
             Cookie::DEVICE.store("x"),
@@ -94,7 +94,7 @@ mod tests {
                 header::COOKIE,
                 HeaderValue::from_static("x__Host-access=1; __Host-accessory=2;__Host-access=a=b; y"),
             ),
-            (header::COOKIE, HeaderValue::from_static("__Secure-refresh=")),
+            (header::COOKIE, HeaderValue::from_static("__Host-refresh=")),
         ]);
         assert_eq!(Cookie::ACCESS.read(&headers), Some("a=b"));
         assert_eq!(Cookie::REFRESH.read(&headers), Some(""));

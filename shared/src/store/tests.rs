@@ -1,6 +1,7 @@
 //! The store against an embedded DynamoDB, through the SDK and over the wire.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,6 +17,8 @@ use crate::id::{SessionId, UserId, WorkspaceId};
 use crate::limit::Limit;
 use crate::link::{Link, LinkPurpose, LinkToken};
 use crate::password::PasswordHash;
+use crate::phone::{CODE_LIFE, PhoneCode, PhoneRequest};
+use crate::phone_number::PhoneNumber;
 use crate::session::{Refreshed, SESSION_LIFE, Session, SessionEnd};
 use crate::subscription::Customer;
 use crate::user::User;
@@ -62,6 +65,7 @@ impl World {
                 email: address(email),
                 name: "Ada".parse().unwrap(),
                 password_hash: hash("first"),
+                password_changes: 0,
                 verified_at: None,
                 contested: false,
                 first_signed_in_at: None,
@@ -84,7 +88,15 @@ impl World {
     async fn link(&self, user: UserId, purpose: LinkPurpose, email: &str) -> LinkToken {
         let token = LinkToken::new(user, &self.random);
         let dies_at = self.now + purpose.life();
-        let link = Link { user_id: user, purpose, hash: token.hash(purpose), email: address(email), dies_at };
+        let password_changes = self.store.user(user).await.unwrap().map_or(0, |user| user.password_changes);
+        let link = Link {
+            user_id: user,
+            purpose,
+            hash: token.hash(purpose),
+            email: address(email),
+            password_changes,
+            dies_at,
+        };
         let event = self.event(user, Event::VerificationRequested {});
         let lease = (self.now, after(self.now, 10));
         let claim =
@@ -406,6 +418,49 @@ async fn t5_no_session_outlives_its_user_whenever_it_began() {
     }
 }
 
+/// T5: nor does a number that is shown to be theirs while the account is deleted, or after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t5_no_number_outlives_its_user_whenever_it_was_confirmed() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    let event = world.event(user.id, Event::PhoneVerificationRequested {});
+    let key = crate::secret_key::parse("a key that is long enough for any").unwrap();
+    let number: PhoneNumber = "+4915112345678".parse().unwrap();
+    let hash = PhoneCode::new(&world.random).hash(&key, user.id, &number);
+    let request = PhoneRequest {
+        number: number.clone(),
+        country: "DE".parse().unwrap(),
+        event_id: event.id,
+        asked_at: world.now,
+        dies_at: world.now + CODE_LIFE,
+        code_hash: Some(hash.clone()),
+        tries: 0,
+    };
+    world.store.request_phone(&request, &event).await.unwrap();
+    let confirm = async || {
+        let added = world.event(user.id, Event::PhoneAdded {});
+        let removed = |owner| world.event(owner, Event::PhoneRemoved {});
+        world.store.confirm_phone(user.id, (&request, &hash), world.now, &added, removed).await
+    };
+    let (deleted, tries) = (world.event(user.id, Event::UserDeleted {}), AtomicU32::new(0));
+    // It is asked for when the phone has been looked up.
+    let of_workspace = |workspace_id| {
+        if tries.fetch_add(1, Ordering::Relaxed) == 0 {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| runtime.block_on(confirm())).unwrap();
+        }
+        world.event(user.id, Event::WorkspaceDeleted { workspace_id })
+    };
+    world.store.delete_user(&user, &deleted, of_workspace).await.unwrap();
+    assert_eq!(tries.into_inner(), 2, "it was looked up again");
+    assert!(world.store.phone(user.id).await.unwrap().is_none());
+    assert!(!world.store.has_owner(&number).await.unwrap());
+
+    assert!(matches!(confirm().await, Err(Error::InvalidCode)));
+    assert!(matches!(world.store.request_phone(&request, &event).await, Err(Error::Conflict)));
+    assert!(!world.store.has_owner(&number).await.unwrap());
+}
+
 /// A6: a password that was changed after it was checked deletes nothing.
 #[tokio::test]
 async fn a6_a_password_of_before_deletes_no_account() {
@@ -437,7 +492,7 @@ async fn i1_a_session_is_ended_only_by_its_user() {
 async fn a8_an_address_moves_when_the_new_one_is_confirmed() {
     let world = world().await;
     let user = world.verified("ada@example.com").await;
-    let asked = world.event(user.id, Event::EmailChangeRequested {});
+    let asked = world.event(user.id, Event::EmailChangeRequested { password_changes: 0 });
     world.store.request_email_change(&address("ada@new.example"), &asked).await.unwrap();
     assert_eq!(world.store.event_address(&asked).await.unwrap(), Some(address("ada@new.example")));
 
@@ -451,6 +506,37 @@ async fn a8_an_address_moves_when_the_new_one_is_confirmed() {
     assert!(world.store.user_by_email(&user.email.key()).await.unwrap().is_none());
     let reset = world.store.reset_password(&reset, &hash("x"), world.now, |_| Vec::new()).await;
     assert!(matches!(reset, Err(Error::InvalidLink)), "what was mailed to the old address is worth nothing");
+}
+
+/// A6: minted late, or spent while the password was set.
+#[tokio::test]
+async fn a6_a_link_that_was_asked_for_under_a_former_password_is_worth_nothing() {
+    let world = world().await;
+    let user = world.verified("ada@example.com").await;
+    let mint = async |purpose, email| world.link(user.id, purpose, email).await;
+    // As they were planned: before the password was set anew.
+    let (change, reset) = (
+        mint(LinkPurpose::EmailChange, "thief@example.com").await,
+        mint(LinkPurpose::PasswordReset, "ada@example.com").await,
+    );
+    let planned = world.store.query(&keys::user(user.id), "LINK#").await.unwrap();
+    assert_eq!(planned.len(), 2);
+    let event = world.event(user.id, Event::PasswordChanged { by: PasswordChange::Change });
+    let keep = SessionId::new(world.now, &world.random);
+    let owner = world.store.change_password(&user, keep, &hash("new"), world.now, &event).await.unwrap();
+    assert_eq!(owner.password_changes, 1);
+    for link in planned {
+        world.store.transact(vec![world.store.put(link)]).await.unwrap();
+    }
+    let event = world.event(user.id, Event::EmailChanged {});
+    assert!(matches!(world.store.change_email(&change, world.now, &event).await, Err(Error::InvalidLink)));
+    let reset = world.store.reset_password(&reset, &hash("x"), world.now, |_| Vec::new()).await;
+    assert!(matches!(reset, Err(Error::InvalidLink)));
+    let owner = world.store.user(user.id).await.unwrap().unwrap();
+    assert_eq!((owner.email.as_str(), owner.password_hash), ("ada@example.com", hash("new")));
+    // One that is asked for now is good.
+    let change = mint(LinkPurpose::EmailChange, "ada@new.example").await;
+    world.store.change_email(&change, world.now, &event).await.unwrap();
 }
 
 #[tokio::test]
@@ -561,7 +647,7 @@ async fn history_is_read_page_by_page_newest_first() {
 async fn k2_an_event_holds_no_address() {
     let world = world().await;
     let user = world.verified("ada@example.com").await;
-    let asked = world.event(user.id, Event::EmailChangeRequested {});
+    let asked = world.event(user.id, Event::EmailChangeRequested { password_changes: 0 });
     world.store.request_email_change(&address("ada@new.example"), &asked).await.unwrap();
     let items = world.store.query(&keys::user(user.id), keys::EVENT_PREFIX).await.unwrap();
     assert_eq!(items.len(), 3);
@@ -571,4 +657,23 @@ async fn k2_an_event_holds_no_address() {
         .filter_map(|value: &AttributeValue| value.as_s().ok().cloned())
         .collect();
     assert!(held.iter().all(|text| !text.contains('@')), "{held:?}");
+}
+
+/// I4: whoever's beginning was applied and its answer lost begins no second time when the SDK sends it again.
+#[tokio::test]
+async fn i4_a_request_is_not_in_its_own_way() {
+    let world = world().await;
+    let user = UserId::new(world.now, &world.random);
+    let lease = (world.now, after(world.now, 30));
+    let begin = async |nonce: u8, fingerprint: &str| {
+        let random = Random::from_fn(move |buffer| buffer.fill(nonce));
+        world.store.begin_intent(user, ("workspaces", "key"), fingerprint, lease, &random).await.unwrap()
+    };
+    let Begun::New(intent) = begin(1, "one").await else { panic!("it is new") };
+    assert_eq!(begin(1, "one").await, Begun::New(intent.clone()), "sent again");
+    assert_eq!(begin(2, "one").await, Begun::InFlight);
+    assert_eq!(begin(2, "another").await, Begun::Reused);
+    let answer = Answer { status: 201, body: "{}".to_owned() };
+    world.store.keep_answer(&intent, &answer).await.unwrap();
+    assert_eq!(begin(2, "one").await, Begun::Done(answer));
 }

@@ -168,7 +168,8 @@ impl Store {
     }
 
     /// Spends a reset link: sets the password, ends every session, and verifies the address, for
-    /// whoever followed the link reads its mail. `events` is given the user as they were before.
+    /// whoever followed the link reads its mail. `events` is given the user as they were before; the answer is
+    /// the user as they are then.
     ///
     /// # Errors
     ///
@@ -183,7 +184,7 @@ impl Store {
         let link = self.open_link(token, LinkPurpose::PasswordReset, now).await?;
         for _ in 0..VERSION_RETRIES {
             let user = self.user(link.user_id).await?.ok_or(Error::InvalidLink)?;
-            if user.email != link.email {
+            if user.email != link.email || user.password_changes != link.password_changes {
                 return Err(Error::InvalidLink);
             }
             let mut writes = vec![
@@ -198,7 +199,7 @@ impl Store {
             }
             writes.extend(self.end_sessions(user.id, None).await?);
             match self.transact(writes).await {
-                Ok(()) => return Ok(user),
+                Ok(()) => return Ok(with_password(user, hash, now)),
                 Err(Refused::Condition { place: 0, .. }) => {}
                 Err(refused) => return Err(refused.or(Error::InvalidLink)),
             }
@@ -207,7 +208,7 @@ impl Store {
     }
 
     /// Sets the password of a signed-in user who gave the old one, and ends every other session.
-    /// A reset link that is on its way is worth nothing any more.
+    /// Links that were asked for before are worth nothing any more, mailed or not. Answers the user as they are then.
     ///
     /// # Errors
     ///
@@ -219,7 +220,7 @@ impl Store {
         hash: &PasswordHash,
         now: Timestamp,
         event: &Envelope,
-    ) -> Result<()> {
+    ) -> Result<User> {
         let mut user = user.clone();
         for _ in 0..VERSION_RETRIES {
             let mut writes = vec![
@@ -230,7 +231,7 @@ impl Store {
             ];
             writes.extend(self.end_sessions(user.id, Some(keep)).await?);
             match self.transact(writes).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(with_password(user, hash, now)),
                 Err(Refused::Condition { .. }) => user = self.as_now(&user).await?,
                 Err(Refused::Failed(error)) => return Err(error),
             }
@@ -260,12 +261,13 @@ impl Store {
     }
 
     /// Spends an email-change link: the user moves to the address that it was sent to. What was mailed to
-    /// the old address is worth nothing any more.
+    /// the old address is worth nothing any more. Answers the user as they are then.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidLink`], also when the new address was taken meanwhile.
-    pub async fn change_email(&self, token: &LinkToken, now: Timestamp, event: &Envelope) -> Result<()> {
+    /// [`Error::InvalidLink`], also when the new address was taken meanwhile, or the password set anew since
+    /// it was given for this.
+    pub async fn change_email(&self, token: &LinkToken, now: Timestamp, event: &Envelope) -> Result<User> {
         let link = self.open_link(token, LinkPurpose::EmailChange, now).await?;
         let user = self.user(link.user_id).await?.ok_or(Error::InvalidLink)?;
         let (old, new) = (&user.email, &link.email);
@@ -274,8 +276,13 @@ impl Store {
             self.update(
                 user_key(user.id),
                 "SET email = :new ADD version :one",
-                "email = :old",
-                &[(":new", text(new)), (":old", text(old)), (":one", number(1))],
+                "email = :old AND password_changes = :changes",
+                &[
+                    (":new", text(new)),
+                    (":old", text(old)),
+                    (":changes", number(link.password_changes)),
+                    (":one", number(1)),
+                ],
             ),
             self.forget_link(user.id, LinkPurpose::PasswordReset),
             self.put_address(old, event),
@@ -294,14 +301,15 @@ impl Store {
                 &[(":user", text(user.id))],
             ));
         }
-        self.transact(writes).await.map_err(|refused| refused.or(Error::InvalidLink))
+        self.transact(writes).await.map_err(|refused| refused.or(Error::InvalidLink))?;
+        Ok(User { email: link.email, ..user })
     }
 
     fn set_password(&self, user: &User, hash: &PasswordHash, now: Timestamp) -> TransactWriteItem {
         self.update(
             user_key(user.id),
             "SET password_hash = :hash, verified_at = if_not_exists(verified_at, :now) \
-             REMOVE contested ADD version :one",
+             REMOVE contested ADD version :one, password_changes :one",
             "version = :version",
             &[
                 (":hash", text(hash.as_str())),
@@ -363,6 +371,18 @@ impl Store {
             Some("token_hash = :hash AND expires_at > :now"),
             &[(":hash", text(link.hash.as_str())), (":now", number(now.as_second()))],
         )
+    }
+}
+
+/// What [`Store::set_password`] makes of a user.
+fn with_password(user: User, hash: &PasswordHash, now: Timestamp) -> User {
+    User {
+        password_hash: hash.clone(),
+        password_changes: user.password_changes + 1,
+        verified_at: user.verified_at.or(Some(now)),
+        contested: false,
+        version: user.version + 1,
+        ..user
     }
 }
 

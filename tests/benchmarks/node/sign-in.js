@@ -22,13 +22,13 @@ export async function signIn({ table, keys: reading, origin }, event, trace) {
   if (!email) return problem(event, 422, "validation", "Enter an email address, like name@example.com.");
   const keys = await reading;
   const device = knownDevice(keys, origin, event);
-  const knows = device.accounts.includes(accountKey(email));
+  const knows = device.accounts.some((known) => known.a === standIn("account:", email));
 
   const now = Date.now();
   const client = event.requestContext.http.sourceIp;
   const counters = knows
-    ? [[BY_CLIENT, client], [TO_ACCOUNT, `${email} device ${device.did}`]]
-    : [[BY_CLIENT, client], [TO_ACCOUNT, `${email} client ${client}`], [BY_STRANGERS, email]];
+    ? [[TO_ACCOUNT, `${email} device ${device.did}`]]
+    : [[TO_ACCOUNT, `${email} client ${client}`], [BY_CLIENT, client], [BY_STRANGERS, email]];
   const [allowed, user] = await Promise.all([take(table, counters, now), table.userByEmail(email)]);
   if (!allowed) return problem(event, 429, "too-many-requests", "Too many attempts. Try again later.");
 
@@ -47,7 +47,7 @@ export async function signIn({ table, keys: reading, origin }, event, trace) {
     id: `evt_${uuidV7(now)}`,
     type: "session.started",
     traceparent: traceparent(trace),
-    data: { session_id: session.id, device: session.device, new_device: Boolean(user.first_signed_in_at) && !knows },
+    data: { session_id: session.id, device: session.device, new_device: Boolean(user.first_signed_in_at) && !isOf(device, user) },
   };
   const giveBack = counters.map(([limit, key]) => table.count(limit, key, now, -1).catch(console.warn));
   await Promise.all([table.startSession(user, session, started), ...giveBack]);
@@ -55,7 +55,7 @@ export async function signIn({ table, keys: reading, origin }, event, trace) {
   const subject = { sub: session.user_id, sid: session.id };
   const access = sign(keys, origin, ACCESS, subject);
   const refresh = sign(keys, origin, REFRESH, { ...subject, gen: 0 });
-  const known = sign(keys, origin, DEVICE, havingSignedIn(device, email));
+  const known = sign(keys, origin, DEVICE, havingSignedIn(device, user));
   const signedIn = {
     id: user.id.S,
     email: user.email.S,
@@ -65,7 +65,7 @@ export async function signIn({ table, keys: reading, origin }, event, trace) {
   };
   return answer(event, 200, "application/json", { user: signedIn }, [
     cookie("__Host-access", access, "/", ACCESS, "Lax"),
-    cookie("__Secure-refresh", refresh, "/api/auth", REFRESH, "Strict"),
+    cookie("__Host-refresh", refresh, "/", REFRESH, "Strict"),
     cookie("__Host-device", known, "/", DEVICE, "Lax"),
   ]);
 }
@@ -104,13 +104,25 @@ function knownDevice(keys, origin, event) {
   return claims ?? { did: randomBytes(16).toString("hex"), accounts: [] };
 }
 
-function havingSignedIn({ did, accounts }, email) {
-  const account = accountKey(email);
-  return { did, accounts: [...accounts.filter((known) => known !== account), account].slice(-MAX_ACCOUNTS) };
+function isOf({ accounts }, user) {
+  const { a, o } = accountOf(user);
+  return accounts.some((known) => known.a === a && known.o === o);
 }
 
-function accountKey(email) {
-  return createHash("sha256").update(`account:${email}`).digest("hex").slice(0, 32);
+function havingSignedIn({ did, accounts }, user) {
+  const account = accountOf(user);
+  return { did, accounts: [...accounts.filter((known) => known.a !== account.a), account].slice(-MAX_ACCOUNTS) };
+}
+
+function accountOf(user) {
+  return {
+    a: standIn("account:", addressKey(user.email.S)),
+    o: standIn("owner:", `${user.id.S} ${user.password_changes?.N ?? 0}`),
+  };
+}
+
+function standIn(kind, text) {
+  return createHash("sha256").update(kind + text).digest("hex").slice(0, 32);
 }
 
 function uuidV7(now) {
