@@ -52,6 +52,10 @@ pub const CODE_BY_CLIENT: Limit = limit("code.client", 10, HOUR);
 /// Codes to phones asked for by one user.
 pub const CODE_BY_USER: Limit = limit("code.user", 6, HOUR);
 
+/// Codes to the phones of one range asked for by one user: room for a number mistyped and for codes that did not arrive. Whoever
+/// has numbers by the range is refused before anybody else is.
+pub const CODE_BY_USER_TO_RANGE: Limit = limit("code.user_range", 4, HOUR);
+
 /// Codes asked for to one phone, by whomever: whoever has it reads no more than these.
 pub const CODE_TO_NUMBER: Limit = limit("code.number", 3, HOUR);
 
@@ -60,6 +64,10 @@ pub const TEXT_SENT_TO_NUMBER: Limit = limit("text_sent.number", 5, HOUR);
 
 /// Checkouts and portals asked for by one user: each costs calls to the payment provider.
 pub const BILLING_BY_USER: Limit = limit("billing.user", 60, HOUR);
+
+/// Pages of invoices asked for by one user, who may leaf through years of them: each costs a call to the payment
+/// provider.
+pub const INVOICES_BY_USER: Limit = limit("invoices.user", 60, Duration::from_secs(5 * MINUTES));
 
 const fn limit(name: &'static str, max: u32, window: Duration) -> Limit {
     Limit { name, max, window }

@@ -1,9 +1,11 @@
 //! Phones, texts and what people want to be told of: P1, P2, E4, N4, K2, V2, S2.
 
 use serde_json::{Value, json};
+use shared::limit::CODE_TO_NUMBER;
 use tests::person::{OTHER_PASSWORD, PASSWORD};
 use tests::{Client, Person, Platform, Response, until};
 
+use crate::abuse::room_in;
 use crate::aws::Table;
 use crate::billing::{FAILING_CARD, check_out, pass, pay, portal, price, wait_for as wait_for_subscription};
 use crate::ledger::{Ledger, subjects};
@@ -162,28 +164,75 @@ async fn p1_what_somebody_chose_is_texted_to_them_and_to_nobody_else() {
     assert_eq!(texted.len(), 1, "the code: {texted:?}");
 }
 
-/// P1: numbers one after the other stop all codes, and nothing else; a reset lets them through.
+/// P1: numbers of a range that several accounts ask for pause that range, several ranges all codes, and nothing else; a
+/// reset lets them through.
 #[tokio::test]
 async fn p1_a_pumping_pattern_trips_the_breaker_and_the_app_keeps_working() {
     let platform = Platform::start().await;
     let ada = Person::signed_in(&platform, "Ada").await;
     add_phone(&platform, &ada, NUMBER).await;
-    let eve = Person::signed_in(&platform, "Eve").await;
-    for last in 0..4 {
-        let answer = ask(&eve.client, &format!("+4915112340{last:03}")).await;
-        assert_eq!(answer.code(), 202, "{answer}");
-    }
-    let tripped = ask(&eve.client, "+4915112340999").await;
-    assert_eq!(tripped.problem()["type"], "/problems/texts-paused");
-    assert!(!tripped.header("retry-after").is_empty(), "{tripped}");
     let bob = Person::signed_in(&platform, "Bob").await;
-    assert_eq!(ask(&bob.client, "+14155552671").await.code(), 503);
+    let mut accounts = Vec::new();
+    for place in 0..12 {
+        accounts.push(Person::signed_in(&platform, &format!("Eve{place}")).await);
+    }
+    let mut accounts = accounts.iter().cycle();
+    let mut ranges = 0;
+    // Until nobody is sent a code, the first of a range included.
+    loop {
+        let (mut taken, mut last) = (0, None);
+        while last.is_none() {
+            let number = format!("+49151123{ranges}{taken:04}");
+            let answer = ask(&accounts.next().expect("they go round").client, &number).await;
+            if answer.code() == 202 { taken += 1 } else { last = Some(answer) }
+        }
+        let paused = last.expect("a refusal");
+        assert_eq!(paused.problem()["type"], "/problems/texts-paused", "{paused}");
+        assert!(!paused.header("retry-after").is_empty(), "{paused}");
+        if taken == 0 {
+            break;
+        }
+        // Seven in a window of time, and seven more where the next began meanwhile.
+        assert!((7..=14).contains(&taken), "{taken}");
+        if ranges == 0 {
+            assert_eq!(ask(&bob.client, "+4915112309999").await.code(), 503, "the range is paused");
+            assert_eq!(ask(&bob.client, "+14155552671").await.code(), 202, "and no other");
+        }
+        ranges += 1;
+    }
+    // So it is with ranges.
+    assert!((5..=9).contains(&ranges), "{ranges}");
+    assert_eq!(ask(&bob.client, "+14155552672").await.code(), 503);
     bob.client.patch("/api/me").json(json!({ "name": "Robert" })).expect(200).await;
     ada.elsewhere(&platform).sign_in().await;
     wait_for(&platform, NUMBER, "new device", 1).await;
     Table::of(&platform).delete("BREAKER#sms", "BREAKER").await;
-    assert_eq!(ask(&bob.client, "+14155552671").await.code(), 202);
-    wait_for(&platform, "+14155552671", "is your code", 1).await;
+    assert_eq!(ask(&bob.client, "+14155552672").await.code(), 202);
+    wait_for(&platform, "+14155552672", "is your code", 1).await;
+}
+
+/// P1 E3: one account that asks for one number of a range after the other is refused itself, and nobody else is.
+#[tokio::test]
+async fn p1_one_account_trips_no_breaker() {
+    let platform = Platform::start().await;
+    let eve = Person::signed_in(&platform, "Eve").await;
+    let mut answers = Vec::new();
+    for last in 0..10 {
+        // From wherever.
+        let client = platform.client();
+        client.set_cookie("__Host-access", &eve.cookie("__Host-access"));
+        let answer = ask(&client, &format!("+491511234{last:04}")).await;
+        if answer.code() == 429 {
+            assert!(!answer.header("retry-after").is_empty(), "{answer}");
+        }
+        answers.push(answer.code());
+    }
+    assert_eq!((answers[3], answers[9]), (202, 429), "{answers:?}");
+    assert!(answers.iter().all(|code| [202, 429].contains(code)), "{answers:?}");
+    let bob = Person::signed_in(&platform, "Bob").await;
+    for number in ["+4915112349999", "+14155552671"] {
+        assert_eq!(ask(&bob.client, number).await.code(), 202, "{number}");
+    }
 }
 
 /// N4 K2: what the provider refuses waits among the dead, and neither number nor code is in any place but the table and
@@ -308,6 +357,7 @@ async fn v2_answers_that_are_delivered_again_in_any_order_are_answered_once() {
 /// E4: asked for by whomever, a number gets so many codes in an hour.
 #[tokio::test]
 async fn e4_a_number_is_not_plagued_with_codes() {
+    room_in(&CODE_TO_NUMBER).await;
     let platform = Platform::start().await;
     let mut taken = Vec::new();
     for name in ["Ada", "Bob", "Carol", "Dan"] {

@@ -19,8 +19,9 @@ impl Store {
     /// links, and the workspaces that they own. `user_deleted` and, of each workspace, `workspace_deleted` are for those
     /// who have more to end. The address and the number are free for anybody.
     ///
-    /// What stays names nobody: events, and what the payment provider's ledger said; and, until it expires, the address
-    /// that the last mail goes to. That a number answered STOP stays with the number.
+    /// What stays names nobody: events, and what the payment provider's ledger said; and, until they expire, the addresses
+    /// that mails about events go to, the last one's and those of a move to another. That a number answered STOP stays
+    /// with the number.
     ///
     /// # Errors
     ///
@@ -65,9 +66,16 @@ impl Store {
             self.put_event(user_deleted)?,
         ];
         writes.extend(LinkPurpose::ALL.map(|purpose| self.forget_link(user.id, purpose)));
-        if let Some(phone) = self.phone(user.id).await? {
-            writes.push(self.drop_phone(user.id, &phone.number));
-            writes.push(self.disown(user.id, &phone.number));
+        match self.phone(user.id).await? {
+            Some(phone) => {
+                writes.push(self.drop_phone(user.id, &phone.number));
+                writes.push(self.disown(user.id, &phone.number));
+            }
+            // One that is confirmed meanwhile makes no other version. Confirmed later, it finds no code to spend.
+            None => {
+                let phone = (keys::user(user.id), keys::PHONE.to_owned());
+                writes.push(self.check(phone, "attribute_not_exists(pk)", &[]));
+            }
         }
         for membership in self.memberships(user.id).await? {
             let workspace = membership.workspace_id;

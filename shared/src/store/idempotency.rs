@@ -83,11 +83,13 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
+        let new = Intent { user_id, operation, key: key.to_owned(), nonce };
         match begun {
-            Ok(_) => Ok(Begun::New(Intent { user_id, operation, key: key.to_owned(), nonce })),
+            Ok(_) => Ok(Begun::New(new)),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failure)) => {
-                    Ok(refused_intent(&failure.item.clone().unwrap_or_default(), fingerprint))
+                    let item = failure.item.clone().unwrap_or_default();
+                    Ok(refused_intent(&item, fingerprint, new))
                 }
                 _ => Err(failed(error)),
             },
@@ -138,8 +140,12 @@ fn intent_key(intent: &Intent) -> (String, String) {
     (keys::user(intent.user_id), keys::idempotency(intent.operation, &intent.key))
 }
 
-fn refused_intent(item: &Item, fingerprint: &str) -> Begun {
+fn refused_intent(item: &Item, fingerprint: &str, new: Intent) -> Begun {
     let text_in = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+    // Applied before, its answer was lost, and the SDK has sent it again.
+    if text_in("begun_by").is_some_and(|nonce| *nonce == new.nonce) {
+        return Begun::New(new);
+    }
     if text_in("fingerprint").is_none_or(|own| own != fingerprint) {
         return Begun::Reused;
     }

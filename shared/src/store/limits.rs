@@ -21,7 +21,7 @@ impl Store {
     ///
     /// [`Error::TooManyRequests`] until the window ends.
     pub async fn take(&self, limit: &Limit, key: &str, now: Timestamp) -> Result<()> {
-        let window = window(limit, now);
+        let window = window(limit.window, now);
         let count = self.count(limit, key, &window, 1).await?;
         if count > i64::from(limit.max) {
             return Err(Error::TooManyRequests { retry_after: window.left });
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// Those of the table.
     pub async fn give_back(&self, limit: &Limit, key: &str, now: Timestamp) -> Result<()> {
-        self.count(limit, key, &window(limit, now), -1).await?;
+        self.count(limit, key, &window(limit.window, now), -1).await?;
         Ok(())
     }
 
@@ -63,15 +63,16 @@ impl Store {
 }
 
 /// A fixed window of time.
-struct Window {
-    number: i64,
+pub(super) struct Window {
+    pub(super) number: i64,
     /// Seconds since 1970.
-    end: i64,
+    pub(super) end: i64,
     left: Duration,
 }
 
-fn window(limit: &Limit, now: Timestamp) -> Window {
-    let length = i64::try_from(limit.window.as_secs()).unwrap_or(i64::MAX).max(1);
+/// The window of this length that `now` is in.
+pub(super) fn window(length: Duration, now: Timestamp) -> Window {
+    let length = i64::try_from(length.as_secs()).unwrap_or(i64::MAX).max(1);
     let number = now.as_second().div_euclid(length);
     let end = (number + 1) * length;
     let left = Duration::from_secs(u64::try_from(end - now.as_second()).unwrap_or(1));

@@ -16,8 +16,9 @@
 //! | user of a number | `PHONE#<number>` | `PHONE` |
 //! | whether a number answered STOP | `PHONE#<number>` | `OPT_OUT` |
 //! | text that was sent | `TEXT#<message>` | `TEXT` |
-//! | breaker of codes to phones | `BREAKER#sms` | `BREAKER` |
-//! | numbers of a range that asked for codes | `BREAKER#sms` | `RANGE#<hashed range>` |
+//! | breaker of codes to phones: of all, of a range | `BREAKER#sms` | `BREAKER`, `BREAKER#<hashed range>` |
+//! | last digits asked for in a range, and the hashed users who did | `BREAKER#sms` | `RANGE#<hashed range>#<window>` |
+//! | ranges that tripped it | `BREAKER#sms` | `RANGES#<window>` |
 //! | workspace | `WORKSPACE#<wsp>` | `WORKSPACE` |
 //! | customer that a workspace is | `WORKSPACE#<wsp>` | `CUSTOMER` |
 //! | subscription, as the ledger said | `WORKSPACE#<wsp>` | `SUBSCRIPTION` |
@@ -51,6 +52,7 @@ mod texts;
 mod users;
 mod webhooks;
 
+pub use breaker::Pause;
 pub use claims::{Claim, Minted};
 pub use events::Activity;
 pub use idempotency::{Answer, Begun, Intent};

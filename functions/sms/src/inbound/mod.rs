@@ -142,10 +142,18 @@ impl Inbound {
             Keyword::Help => true,
         };
         // A stranger's phone costs us nothing, however much it sends.
-        if is_news && self.store().has_owner(number).await? {
-            self.reply(answer, keyword).await?;
+        if !is_news || !self.store().has_owner(number).await? {
+            return Ok(());
         }
-        Ok(())
+        match self.reply(answer, keyword).await {
+            // What was asked for is done. Another delivery would not be answered either, and in the end the dead-letter
+            // queue would hold who wrote this, and what.
+            Err(reason @ (Failure::BudgetSpent | Failure::GivenUp)) => {
+                tracing::error!(message_id = %answer.inbound_message_id, %reason, "An answer to a text stays without a reply");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn take(&self, number: &PhoneNumber, stopped: bool, at: Timestamp) -> Result<Heard, Error> {

@@ -47,8 +47,8 @@ impl Notifier {
             | Event::VerificationRequested {}
             | Event::UserVerified {}
             | Event::UserRenamed {}
-            | Event::PasswordResetRequested {}
-            | Event::EmailChangeRequested {}
+            | Event::PasswordResetRequested { .. }
+            | Event::EmailChangeRequested { .. }
             | Event::UserDeleted {}
             | Event::WorkspaceDeleted { .. }
             | Event::SessionEnded { .. }
@@ -87,8 +87,11 @@ impl Notifier {
         let Some(request) = request.filter(|request| self.countries.contains(request.country)) else {
             return Ok(None);
         };
-        let (user, stopped, breaker) =
-            tokio::join!(store.user(user_id), store.is_stopped(&request.number), store.breaker(now));
+        let (user, stopped, breaker) = tokio::join!(
+            store.user(user_id),
+            store.is_stopped(&request.number),
+            store.breaker(&request.number, now)
+        );
         if user?.filter(User::is_verified).is_none() || stopped? {
             return Ok(None);
         }

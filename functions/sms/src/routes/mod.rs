@@ -1,8 +1,8 @@
 //! A user's phone: given, shown to be theirs, taken away. Everything below `/api/sms`.
 //!
 //! Codes cost money, and some numbers pay whoever they belong to for each text. So every code is counted against the
-//! client, the user, the number, its country and all together, and a few numbers of one range stop all codes
-//! (`shared/src/store/breaker.rs`). What users with a number are texted about goes on meanwhile.
+//! client, the user, the number, its country and all together; and where accounts ask for one number of a range after the
+//! other, codes stop (`shared/src/store/breaker.rs`). What users with a number are texted about goes on meanwhile.
 
 mod config;
 mod number;

@@ -10,7 +10,7 @@ use shared::event::{Envelope, Event};
 use shared::http::{Authentication, Client, Origin, Problem, Result};
 use shared::id::UserId;
 use shared::keys::Keys;
-use shared::limit::{CODE_BY_CLIENT, CODE_BY_USER, CODE_TO_NUMBER, Limit};
+use shared::limit::{CODE_BY_CLIENT, CODE_BY_USER, CODE_BY_USER_TO_RANGE, CODE_TO_NUMBER, Limit};
 use shared::phone_number::{Country, PhoneNumber};
 use shared::secret_key;
 use shared::store::Store;
@@ -90,24 +90,29 @@ impl Sms {
         self.store.take(&CODE_BY_USER, &user.to_string(), now).await
     }
 
-    /// Counts a code against the number, its country and all together (E4), and stops all codes where they go to one
-    /// number after the other (P1).
+    /// Counts a user's code against the range of the number, the number, its country and all together (E4), and stops
+    /// codes where they go to one number of a range after the other (P1).
     pub(crate) async fn take_code(
         &self,
+        user: UserId,
         number: &PhoneNumber,
         country: Country,
         now: Timestamp,
     ) -> Result<()> {
-        if let Some(until) = self.store.breaker(now).await? {
+        if let Some(until) = self.store.breaker(number, now).await? {
             return Err(paused_until(until, now));
         }
-        self.store.take(&CODE_TO_NUMBER, number.as_str(), now).await?;
         // A number of fiction is sent nothing that costs.
-        if number.fiction().is_none()
-            && let Some(until) = self.store.watch_range(number, now).await?
-        {
-            tracing::error!(%country, "Codes are asked for to one number of a range after the other: none is sent for an hour");
-            return Err(paused_until(until, now));
+        let costs = number.fiction().is_none();
+        if costs {
+            let (range, _) = number.range();
+            self.store.take(&CODE_BY_USER_TO_RANGE, &format!("{user} {range}"), now).await?;
+        }
+        self.store.take(&CODE_TO_NUMBER, number.as_str(), now).await?;
+        if costs && let Some(pause) = self.store.watch_range(user, number, now).await? {
+            let whom = if pause.is_for_all { "to anybody" } else { "to that range" };
+            tracing::error!(%country, "Codes are asked for to one number of a range after the other: none is sent {whom} for an hour");
+            return Err(paused_until(pause.until, now));
         }
         for (limit, key) in [(&self.codes_to_country, country.code()), (&self.codes, "all")] {
             match self.store.take(limit, key, now).await {
@@ -128,12 +133,12 @@ fn paused_until(until: Timestamp, now: Timestamp) -> Problem {
     paused(until.duration_since(now).unsigned_abs())
 }
 
-/// 503: no codes are sent to phones, lest somebody makes money by having them sent.
+/// 503: no codes are sent, to this number or to any, lest somebody makes money by having them sent.
 fn paused(retry_after: std::time::Duration) -> Problem {
     Problem::new(
         http::StatusCode::SERVICE_UNAVAILABLE,
         "texts-paused",
-        "No codes are sent to phones just now. Everything else works. Try again later.",
+        "No codes are sent to this number just now. Everything else works. Try again later.",
     )
     .retry_after(retry_after)
 }

@@ -136,7 +136,7 @@ pub(crate) async fn ask(
         let message = "This number has answered STOP. Send START from it, then try again.";
         return Err(Error::field("number", message).into());
     }
-    sms.take_code(&number, country, now).await?;
+    sms.take_code(user_id, &number, country, now).await?;
     let event = sms.event(user_id, Event::PhoneVerificationRequested {}, now);
     let request = PhoneRequest {
         number,

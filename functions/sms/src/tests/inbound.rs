@@ -77,6 +77,27 @@ async fn n4_a_reply_that_was_refused_is_sent_when_the_answer_is_delivered_again(
     assert_eq!(world.sent().len(), 1);
 }
 
+/// K2: what is taken is done, though nobody is told so: a dead letter would hold the number and the words.
+#[tokio::test]
+async fn k2_an_answer_whose_reply_is_given_up_is_no_dead_letter() {
+    let mut world = world().await;
+    world.with_phone("ada", ADA).await;
+    let all = std::mem::replace(&mut world.inbound.delivery.overall, overall("text_sent.all", 0));
+    world.inbound.handle(&answer(ADA, "STOP", 1, world.now())).await.unwrap();
+    assert!(world.store().is_stopped(&number(ADA)).await.unwrap(), "the budget is spent");
+
+    world.inbound.delivery.overall = all;
+    let start = answer(ADA, "START", 2, world.now());
+    world.provider.will([ProviderAnswer::AcceptAndHangUp, ProviderAnswer::AcceptAndHangUp]);
+    for _ in 0..2 {
+        assert!(world.inbound.handle(&start).await.is_err(), "nobody knows whether the reply was taken");
+        world.pass(60);
+    }
+    world.inbound.handle(&start).await.unwrap();
+    assert!(!world.store().is_stopped(&number(ADA)).await.unwrap());
+    assert_eq!(world.sent().len(), 2);
+}
+
 /// P1: a stranger's STOP is kept for whoever gives that number later, and costs nothing.
 #[tokio::test]
 async fn p1_a_stranger_is_not_answered_and_never_texted() {

@@ -160,6 +160,7 @@ impl World {
                 email: format!("{name}@example.com").parse().unwrap(),
                 name: display.clone(),
                 password_hash: serde_json::from_value("hash".into()).unwrap(),
+                password_changes: 0,
                 verified_at: None,
                 contested: false,
                 first_signed_in_at: None,
@@ -190,6 +191,7 @@ impl World {
             purpose,
             hash: token.hash(purpose),
             email: format!("{name}@example.com").parse().unwrap(),
+            password_changes: 0,
             dies_at: self.now() + purpose.life(),
         };
         let event = self.event(user_id, Event::VerificationRequested {});

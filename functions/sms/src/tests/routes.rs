@@ -10,7 +10,7 @@ use lambda_http::{RequestExt, Service as _};
 use serde_json::{Value, json};
 use shared::http::edge;
 use shared::id::SessionId;
-use shared::limit::{CODE_BY_CLIENT, CODE_BY_USER, CODE_TO_NUMBER};
+use shared::limit::{CODE_BY_CLIENT, CODE_BY_USER, CODE_BY_USER_TO_RANGE, CODE_TO_NUMBER};
 use shared::phone::CODE_TRIES;
 use shared::token::AccessClaims;
 
@@ -102,11 +102,47 @@ impl World {
             .unwrap();
     }
 
+    /// Verified users, each behind an address of their own.
+    async fn strangers(&self, count: usize) -> Vec<(UserId, String)> {
+        let mut strangers = Vec::new();
+        for _ in 0..count {
+            let place = self.millis.load(Ordering::Relaxed);
+            let client = format!("2001:db8:{:x}:{:x}::1", place >> 16 & 0xffff, place & 0xffff);
+            strangers.push((self.user(&format!("stranger{place}")).await, client));
+        }
+        strangers
+    }
+
+    async fn ask_from(&self, (user, client): &(UserId, String), to: &str) -> (u16, Value) {
+        self.call(*user, ("PUT", "/phone"), json!({ "number": to }), client).await
+    }
+
+    /// They ask in turn for one number of a range after the other. What they are answered.
+    async fn pump(&self, pumpers: &[(UserId, String)], range: &str, count: usize) -> Vec<u16> {
+        let mut answers = Vec::new();
+        for (place, pumper) in pumpers.iter().cycle().take(count).enumerate() {
+            answers.push(self.ask_from(pumper, &format!("{range}{place:04}")).await.0);
+        }
+        answers
+    }
+
+    /// What is kept of ranges and breakers whose key begins so.
+    async fn watched(&self, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let client = aws_sdk_dynamodb::Client::new(&self.aws.config(shared::aws::Service::DynamoDb));
+        let query = client.query().table_name(test_table::NAME);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S("BREAKER#sms".to_owned()));
+        let query = query.expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
+        query.send().await.unwrap().items.unwrap()
+    }
+
+    /// As somebody does who has looked. It is one item.
     async fn close_breaker(&self) {
         let client = aws_sdk_dynamodb::Client::new(&self.aws.config(shared::aws::Service::DynamoDb));
-        let key = |text: &str| AttributeValue::S(text.to_owned());
-        let delete = client.delete_item().table_name(test_table::NAME).key("pk", key("BREAKER#sms"));
-        delete.key("sk", key("BREAKER")).send().await.unwrap();
+        let open = self.watched("BREAKER").await;
+        assert_eq!(open.len(), 1, "{open:?}");
+        let delete = client.delete_item().table_name(test_table::NAME);
+        delete.key("pk", open[0]["pk"].clone()).key("sk", open[0]["sk"].clone()).send().await.unwrap();
     }
 }
 
@@ -331,38 +367,120 @@ async fn who_asks_again_at_once_gets_one_text() {
 
 /// P1
 #[tokio::test]
-async fn p1_numbers_of_one_range_trip_the_breaker_until_it_is_reset_or_an_hour_is_over() {
+async fn p1_numbers_of_one_range_trip_its_breaker_until_it_is_reset_or_an_hour_is_over() {
     let world = world().await;
-    let pump = async |range: &str, count: u32| {
-        let mut last = (0, Value::Null);
-        for place in 0..count {
-            let user = world.user(&format!("p{}", world.millis.load(Ordering::Relaxed))).await;
-            let client = format!("203.0.113.{place}");
-            let to = format!("{range}{place:04}");
-            last = world.call(user, ("PUT", "/phone"), json!({ "number": to }), &client).await;
-        }
-        last
-    };
-    assert_eq!(pump("+491510000", 4).await.0, 202);
-    let honest = world.user("honest").await;
-    assert_eq!(world.ask(honest, BOB).await.0, 202, "four are no pattern");
+    let pumpers = world.strangers(3).await;
+    assert_eq!(world.pump(&pumpers, "+491510000", 7).await, [202; 7], "seven are no pattern");
+    assert_eq!(
+        world.pump(&world.strangers(2).await, "+491510001", 8).await,
+        [202; 8],
+        "nor eight of two accounts"
+    );
     // The same number again is no other number.
-    let again = world.user("again").await;
-    assert_eq!(world.ask(again, "+4915100000003").await.0, 202);
-    world.pass(11 * 60);
-    assert_eq!(pump("+491510000", 4).await.0, 202, "four more, but not within ten minutes");
-    let fifth = world.user("fifth").await;
-    let (status, problem) = world.ask(fifth, "+4915100009999").await;
+    let again = world.strangers(1).await;
+    assert_eq!(world.ask_from(&again[0], "+4915100000003").await.0, 202);
+    world.pass(10 * 60);
+    assert_eq!(world.pump(&world.strangers(3).await, "+491510000", 7).await, [202; 7], "nor within minutes");
+    let eighth = &world.strangers(1).await[0];
+    let (status, problem) = world.ask_from(eighth, "+4915100009999").await;
     assert_eq!((status, &problem["type"]), (503, &json!("/problems/texts-paused")));
-    // It holds for everybody, also for other ranges.
-    world.pass(60);
-    assert_eq!(world.ask(honest, "+447400123456").await.0, 503);
+    // It holds for the range, whoever asks, and for no other.
+    let honest = &world.strangers(1).await[0];
+    assert_eq!(world.ask_from(honest, "+4915100008888").await.0, 503);
+    assert_eq!(world.ask_from(honest, BOB).await.0, 202);
     // Reset by whoever has looked, the range is judged anew.
     world.close_breaker().await;
-    assert_eq!(world.ask(honest, "+447400123456").await.0, 202);
-    assert_eq!(pump("+491520000", 5).await.0, 503);
-    world.pass(61 * 60);
-    assert_eq!(world.ask(honest, "+447400123457").await.0, 202, "or after an hour");
+    assert_eq!(world.ask_from(honest, "+4915100008888").await.0, 202);
+    assert_eq!(world.pump(&world.strangers(3).await, "+491520000", 9).await[6..], [202, 503, 503]);
+    world.pass(60 * 60);
+    assert_eq!(world.ask_from(honest, "+4915200009999").await.0, 202, "or after an hour");
+}
+
+/// P1
+#[tokio::test]
+async fn p1_several_ranges_trip_the_breaker_of_all_until_it_is_reset_or_an_hour_is_over() {
+    let world = world().await;
+    let pump_ranges = async |ranges: std::ops::Range<u32>| {
+        for range in ranges {
+            let answers = world.pump(&world.strangers(3).await, &format!("+491510{range:03}"), 8).await;
+            assert_eq!(answers[6..], [202, 503], "{range}");
+        }
+    };
+    pump_ranges(10..14).await;
+    let honest = &world.strangers(1).await[0];
+    assert_eq!(world.ask_from(honest, BOB).await.0, 202, "four ranges, and nobody else's business");
+    pump_ranges(14..15).await;
+    world.pass(60);
+    assert_eq!(world.ask_from(honest, "+447400123456").await.0, 503, "five are everybody's");
+    // Reset by whoever has looked, all ranges are judged anew.
+    world.close_breaker().await;
+    assert_eq!(world.ask_from(honest, "+447400123456").await.0, 202);
+    assert_eq!(world.ask_from(honest, "+4915100009999").await.0, 202);
+    pump_ranges(20..24).await;
+    assert_eq!(world.ask_from(honest, "+447400123457").await.0, 202);
+    pump_ranges(24..25).await;
+    assert_eq!(world.ask_from(honest, "+447400123458").await.0, 503);
+    world.pass(60 * 60);
+    assert_eq!(world.ask_from(honest, "+447400123457").await.0, 202, "or after an hour");
+}
+
+/// P1 E3: no account, and nobody behind one address, can end codes for others, however long they try.
+#[tokio::test]
+async fn p1_one_account_or_one_client_that_asks_for_a_range_is_refused_and_nobody_else() {
+    let world = world().await;
+    let one = &world.strangers(1).await[0];
+    for hour in 0..3 {
+        let mut answers = Vec::new();
+        for place in 0..2 * CODE_BY_USER.max {
+            // From wherever.
+            let to = format!("+4915100001{place:03}");
+            answers.push(world.ask_from(&(one.0, format!("198.51.100.{place}")), &to).await.0);
+        }
+        let (taken, refused) = answers.split_at(CODE_BY_USER_TO_RANGE.max as usize);
+        assert!(taken.iter().all(|status| *status == 202), "{answers:?}");
+        assert!(refused.iter().all(|status| *status == 429), "{answers:?}");
+
+        // For whomever: a range is paused, and no more.
+        let one_client: Vec<_> = (0..3).map(|_| "192.0.2.1".to_owned()).collect();
+        for range in 0..6 {
+            let accounts = world.strangers(3).await.into_iter().map(|(user, _)| user);
+            let accounts: Vec<_> = accounts.zip(one_client.clone()).collect();
+            world.pump(&accounts, &format!("+4915112{hour}{range}"), 8).await;
+        }
+        let honest = &world.strangers(1).await[0];
+        for to in ["+4915100009999", BOB] {
+            assert_eq!(world.ask_from(honest, to).await.0, 202, "{to} after {hour} hours");
+        }
+        world.pass(60 * 60);
+    }
+}
+
+/// P1: a company's numbers are alike, and so is the moment in which its people give them.
+#[tokio::test]
+async fn p1_colleagues_with_one_block_of_numbers_pause_nothing() {
+    let world = world().await;
+    let colleagues = world.strangers(7).await;
+    assert_eq!(world.pump(&colleagues, "+491510000", 7).await, [202; 7]);
+    for number in ["+4915100009999", BOB] {
+        assert!(world.store().breaker(&super::number(number), world.now()).await.unwrap().is_none());
+    }
+}
+
+/// K2: what is watched names no number and no user.
+#[tokio::test]
+async fn k2_a_watched_range_shows_neither_the_number_nor_who_asked() {
+    let world = world().await;
+    let one = &world.strangers(1).await[0];
+    assert_eq!(world.ask_from(one, ADA).await.0, 202);
+    let items = world.watched("").await;
+    assert_eq!(items.len(), 1);
+    let shown = format!("{items:?}");
+    let (range, _) = ADA.split_at(ADA.len() - 4);
+    for secret in [&range[1..], &one.0.to_string()] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    let ends = items[0]["expires_at"].as_n().unwrap().parse::<i64>().unwrap();
+    assert!(ends <= (world.now() + jiff::SignedDuration::from_mins(10)).as_second(), "{shown}");
 }
 
 /// P1: what is nobody's number costs nothing, and can be tried in any number.
