@@ -457,7 +457,7 @@ fn headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         3 => Just(("authorization", "Bearer {access}".to_owned())),
         2 => Just(("cookie", "__Host-access={access}".to_owned())),
         1 => "[ -~]{0,80}".prop_map(|value| ("authorization", value.trim().to_owned())),
-        1 => "[!-:<-~]{0,60}".prop_map(|value| ("cookie", format!("__Host-access={value}; __Secure-refresh={value}; __Host-device={value}"))),
+        1 => "[!-:<-~]{0,60}".prop_map(|value| ("cookie", format!("__Host-access={value}; __Host-refresh={value}; __Host-device={value}"))),
         1 => prop::sample::select(vec!["same-origin", "cross-site", "none", "", "x"]).prop_map(|value| ("sec-fetch-site", value.to_owned())),
         1 => "[ -~]{0,40}".prop_map(|value| ("origin", value.trim().to_owned())),
         1 => "[ -~]{0,200}".prop_map(|value| ("user-agent", value.trim().to_owned())),

@@ -102,6 +102,8 @@ impl Ledger {
         match kind {
             // Nobody is told of what happened to whoever is gone, but that they are.
             _ if consumer == "email" && user.is_none() && self.was_deleted(event) => kind != "user.deleted",
+            // Who is a customer is told of to the provider, which leaves no other trace.
+            "user.renamed" | "user.email_changed" if consumer == "billing-sync" => true,
             "workspace.deleted" => self.pays_for_nothing(&text(&event.attributes["data"]["workspace_id"])),
             "session.started" => event.attributes["data"]["new_device"] == false,
             "user.signed_up" | "user.verification_requested" => {

@@ -86,7 +86,7 @@ async fn s3_no_name_adds_a_header_or_a_recipient() {
 #[tokio::test]
 async fn s4_every_mail_can_be_read_in_text_and_in_html_and_shows_input_as_it_was_typed() {
     let platform = Platform::start().await;
-    let name = "<img src=x onerror=alert(1)> & \"Ada\" {{ 7*7 }} </p>";
+    let name = "<img src=x onerror=alert(1)> & \"Ada\" {{ 1234*4321 }} </p>";
     let mut ada = Person::new(&platform, "Ada");
     name.clone_into(&mut ada.name);
     ada.sign_up().await;
@@ -158,9 +158,9 @@ async fn s4_every_mail_can_be_read_in_text_and_in_html_and_shows_input_as_it_was
                 "{subject} shows a name to an address that nobody has verified"
             );
         }
-        // Any digits may be in a token.
+        // What the name would be if a template took it for its own. Any digits may be in a token.
         let plain: String = text.lines().filter(|line| !line.contains("http")).collect();
-        assert!(!plain.contains("49"), "{text}");
+        assert!(!plain.contains("5332114"), "{text}");
         assert!(
             mail.headers.iter().any(|header| header.name.eq_ignore_ascii_case("auto-submitted")),
             "{subject}"

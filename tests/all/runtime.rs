@@ -1,5 +1,6 @@
 //! The rules of the platform that the functions' real binaries run under, by AWS's own SDKs.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use shared::aws::{Aws, Endpoints, Service};
 use tests::console::Instance;
 use tests::person::PASSWORD;
-use tests::{Person, Platform, until};
+use tests::{Client, Person, Platform, until};
 
 use crate::aws::{APP_NAME, aws};
 use crate::ledger::Ledger;
@@ -264,7 +265,7 @@ async fn a_function_can_do_only_what_it_was_granted() {
         let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder()
             .event_bus_name(APP_NAME)
             .source(source)
-            .detail_type("user.renamed")
+            .detail_type("session.ended")
             .detail("{}")
             .build();
         aws_sdk_eventbridge::Client::new(&aws.config(Service::EventBridge)).put_events().entries(entry).send()
@@ -424,4 +425,62 @@ fn payload(blob: Option<&Blob>) -> Value {
 fn process_state(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
+}
+
+/// A browser lends its way to this machine to every page that it shows, and no service checks a signature.
+#[tokio::test]
+async fn no_page_of_another_site_reaches_a_service() {
+    let platform = Platform::start().await;
+    Person::signed_up(&platform, "Ada").await;
+    let endpoints = platform.about().endpoints.clone();
+    let [table, others @ ..] =
+        [endpoints.dynamodb, endpoints.ses, endpoints.sns, endpoints.eventbridge, endpoints.ssm];
+    let scan = |headers: &[(&'static str, &'static str)]| {
+        let client = Client::new(&table, Ipv4Addr::LOCALHOST);
+        let signed = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
+        let headers = headers.to_vec();
+        async move {
+            let mut request = client
+                .post("/")
+                .without_header("sec-fetch-site")
+                .header("authorization", signed)
+                .header("x-amz-date", "20260101T000000Z")
+                .header("x-amz-target", "DynamoDB_20120810.Scan");
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            request.json(json!({ "TableName": APP_NAME })).send().await
+        }
+    };
+    // A developer's own program may.
+    let answer = scan(&[]).await;
+    assert!(answer.code() == 200 && answer.text().contains("USER#"), "{answer}");
+    for from in [
+        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
+        [("sec-fetch-site", "same-site"), ("origin", "http://localhost:4000")],
+        [("host", "evil.example"), ("origin", "http://evil.example")],
+        [("origin", "null"), ("x-amz-target", "DynamoDB_20120810.Scan")],
+    ] {
+        let answer = scan(&from).await;
+        assert_eq!(answer.code(), 403, "{from:?}: {answer}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{answer}");
+    }
+    for endpoint in others.iter().chain([&table]).chain(&endpoints.stripe) {
+        let client = Client::new(endpoint, Ipv4Addr::LOCALHOST);
+        for method in ["OPTIONS", "POST", "GET"] {
+            let answer = client
+                .request(method.parse().unwrap(), "/")
+                .without_header("sec-fetch-site")
+                .header("sec-fetch-site", "cross-site")
+                .header("origin", "https://evil.example")
+                .header("access-control-request-method", "POST")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .send()
+                .await;
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{endpoint}: {answer}");
+            assert!(method == "GET" || answer.code() == 403, "{endpoint}: {answer}");
+        }
+        let answer = client.get("/").header("host", "evil.example").send().await;
+        assert_eq!(answer.code(), 403, "{endpoint}: {answer}");
+    }
 }

@@ -183,16 +183,54 @@ fn the_surroundings_are_read_in_one_place() {
 /// A new event forces a decision in every consumer: none takes "any other".
 #[test]
 fn no_consumer_matches_any_other_event() {
-    for file in rust_files(&repository().join("functions")) {
+    let functions = repository().join("functions");
+    let mut seen = BTreeSet::new();
+    for file in rust_files(&functions) {
         let code = code(&file);
         for (start, _) in code.match_indices("match ") {
-            let arms = block(&code[start..]);
-            if arms.contains("Event::") {
-                let has_any = arms.lines().any(|line| line.trim_start().starts_with("_ =>"));
-                assert!(!has_any, "{}: {arms}", file.display());
+            let arms = arms(&code[start..]);
+            if arms.iter().any(|arm| arm.trim_start_matches("| ").starts_with("Event::")) {
+                let any = arms.iter().find(|arm| takes_any(arm));
+                assert_eq!(any, None, "{}", file.display());
+                let package = file.strip_prefix(&functions).unwrap().iter().next().unwrap();
+                seen.insert(package.to_str().unwrap().to_owned());
             }
         }
     }
+    let consumers = APP.subscriptions.iter().flat_map(|subscription| subscription.consumers);
+    let packages: BTreeSet<_> =
+        consumers.map(|name| APP.function(name).expect("a function").package.to_owned()).collect();
+    assert_eq!(seen, packages, "each consumer decides what to do about which event");
+}
+
+#[test]
+fn an_arm_that_takes_any_other_event_is_known() {
+    let code = "match event {\n    Event::A {}\n    | Event::B { .. } => match x {\n        _ => 1,\n    },\n    other => 2,\n}";
+    assert_eq!(arms(code), ["Event::A {}", "| Event::B { .. } => match x {", "},", "other => 2,"]);
+    for arm in ["_ => 1,", "_ if late => 1,", "other => 2,", "ref other => 2,", "other @ Event::A {} => 2,"] {
+        assert!(takes_any(arm), "{arm}");
+    }
+    for arm in ["Event::A {} => 1,", "| Event::B { .. } => other,", "},", "}"] {
+        assert!(!takes_any(arm), "{arm}");
+    }
+}
+
+/// The lines of a `match` at which its own arms begin, and others as far in.
+fn arms(code: &str) -> Vec<&str> {
+    let block = block(code);
+    let mut lines = block.lines().skip(1).filter(|line| !line.trim().is_empty()).peekable();
+    let inset = |line: &str| line.len() - line.trim_start().len();
+    let Some(first) = lines.peek().map(|line| inset(line)) else { return Vec::new() };
+    lines.filter(|line| inset(line) == first).map(str::trim_start).collect()
+}
+
+/// Whether an arm begins with `_` or a name, which takes whatever no other arm did.
+fn takes_any(arm: &str) -> bool {
+    let is_small = |c: char| c.is_ascii_lowercase() || c == '_';
+    let pattern = arm.trim_start_matches("| ").trim_start_matches("ref ");
+    let name: String = pattern.chars().take_while(|c| is_small(*c) || c.is_ascii_digit()).collect();
+    let rest = &pattern[name.len()..];
+    name.starts_with(is_small) && [" =>", " if ", " @ ", " |"].iter().any(|next| rest.starts_with(next))
 }
 
 #[test]

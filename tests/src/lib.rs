@@ -11,6 +11,7 @@ pub mod cookies;
 pub mod inbox;
 pub mod person;
 pub mod platform;
+pub mod port;
 pub mod wait;
 
 pub use client::{Client, Response};

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::console::Console;
 use crate::inbox::Inbox;
+use crate::port::Port;
 
 /// A start takes 0.3 s; the rest is for a machine that is busy building.
 const START: Duration = Duration::from_secs(120);
@@ -24,6 +25,7 @@ const START: Duration = Duration::from_secs(120);
 pub struct Platform {
     directory: TempDir,
     process: Child,
+    port: Port,
     about: About,
     /// Its console.
     pub console: Console,
@@ -49,8 +51,10 @@ pub struct About {
 pub struct Endpoints {
     pub dynamodb: String,
     pub ses: String,
+    pub sns: String,
     pub eventbridge: String,
     pub ssm: String,
+    pub stripe: Option<String>,
 }
 
 impl Platform {
@@ -67,10 +71,12 @@ impl Platform {
     pub async fn start_with(settings: Value) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         fs::write(directory.path().join("settings.json"), settings.to_string()).expect("settings");
-        let (process, about) = run(directory.path(), 0).await;
+        let port = Port::take();
+        let (process, about) = run(directory.path(), port.number()).await;
         Self {
             directory,
             process,
+            port,
             console: Console(Client::new(&about.origin, Ipv4Addr::LOCALHOST)),
             inbox: Inbox(Client::new(&about.origin, Ipv4Addr::LOCALHOST)),
             about,
@@ -142,8 +148,7 @@ impl Platform {
     ///
     /// If it does not start.
     pub async fn restart(&mut self) {
-        let port = self.about.origin.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        let (process, about) = run(self.directory.path(), port).await;
+        let (process, about) = run(self.directory.path(), self.port.number()).await;
         self.process = process;
         self.about = about;
     }

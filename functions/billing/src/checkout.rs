@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::Billing;
 use crate::parts::{ALREADY_SUBSCRIBED, Redirect, owned};
-use crate::stripe::{LedgerSubscription, NewSession, Offer, Session, StripeError};
+use crate::stripe::{Contact, LedgerSubscription, NewSession, Offer, Session, StripeError};
 use crate::sync::Reason;
 
 #[derive(Deserialize, ToSchema)]
@@ -102,22 +102,47 @@ impl Billing {
         workspace_id: WorkspaceId,
         former: Option<&Customer>,
     ) -> Result<Customer, Error> {
-        let (email, name) = (user.email.to_string(), user.name.to_string());
+        let contact = Contact::of(user);
+        let id = self.create_customer(workspace_id, &contact, former).await?;
+        let customer = Customer { id: id.clone(), workspace_id, owner_id: user.id };
+        let added = self.store().add_customer(customer, former).await;
+        let is_of_nobody = match &added {
+            Ok(customer) => customer.id != id,
+            // The workspace was deleted meanwhile.
+            Err(error) => matches!(error, Error::NotFound),
+        };
+        if is_of_nobody {
+            self.sync.stripe.delete_customer(&id).await?;
+        }
+        let customer = added?;
+        // Who was renamed meanwhile was no customer yet.
+        self.sync.introduce(&customer, Some(contact)).await?;
+        Ok(customer)
+    }
+
+    /// Makes a customer, the same for whoever does it at the same time.
+    async fn create_customer(
+        &self,
+        workspace_id: WorkspaceId,
+        contact: &Contact,
+        former: Option<&Customer>,
+    ) -> Result<String, StripeError> {
+        let stripe = &self.sync.stripe;
         // Asked again with another address, the provider would refuse: it takes a key for one request only.
         let former_id = former.map(|former| format!("\n{}", former.id)).unwrap_or_default();
-        let hash: String = Sha256::digest(format!("{email}\n{name}{former_id}"))[..8]
+        let hash: String = Sha256::digest(format!("{}\n{}{former_id}", contact.email, contact.name))[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let key = format!("customer-{workspace_id}-{hash}");
-        let id = self.sync.stripe.create_customer(workspace_id, (&email, &name), &key).await?;
-        let customer = Customer { id: id.clone(), workspace_id, owner_id: user.id };
-        match self.store().add_customer(customer, former).await {
-            // The workspace was deleted meanwhile, and nobody else knows of its customer.
-            Err(Error::NotFound) => {
-                self.sync.stripe.delete_customer(&id).await?;
-                Err(Error::NotFound)
-            }
+        match stripe.create_customer(workspace_id, contact, &key).await {
+            // It would say so under this key for a day. What it has made nevertheless is taken.
+            Err(error) if error.is_failure() => match stripe.customer_made_of(workspace_id, contact).await? {
+                Some(id) => Ok(id),
+                None => {
+                    stripe.create_customer(workspace_id, contact, &format!("{key}-{}", self.nonce())).await
+                }
+            },
             outcome => outcome,
         }
     }
@@ -151,8 +176,7 @@ impl Billing {
             begun_at: self.sync.clock.now(),
             session_id: None,
         };
-        let replaces = begun.as_ref().map(|begun| begun.nonce.as_str());
-        match self.store().begin_checkout(customer.workspace_id, &checkout, replaces).await {
+        match self.store().begin_checkout(customer.workspace_id, &checkout, begun.as_ref()).await {
             Ok(()) => {}
             Err(Error::Conflict) => return Ok(Tried::Overtaken),
             Err(error) => return Err(error.into()),
@@ -176,6 +200,11 @@ impl Billing {
                 Ok(session) => session.id,
                 // Its price, say, is not sold any more.
                 Err(error) if error.is_refusal() => return Ok(None),
+                // It would say so for a day. Nobody was told of what it has made nevertheless; now nobody can be.
+                Err(error) if error.is_failure() => {
+                    self.sync.stripe.expire_sessions(&customer.id, &checkout.nonce).await?;
+                    return Ok(None);
+                }
                 Err(error) => return Err(error.into()),
             },
         };

@@ -2,6 +2,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use shared::error::Error;
 use shared::http::{Caller, Json, Result, Time};
+use shared::limit::INVOICES_BY_USER;
 use shared::subscription::InvoiceStatus;
 use utoipa::{IntoParams, ToSchema};
 
@@ -78,6 +79,8 @@ pub(crate) async fn invoices(
     let Some(customer) = billing.store().customer(workspace).await? else {
         return Ok(Json(InvoicePage::default()));
     };
+    let (user, now) = (caller.user_id.to_string(), billing.sync.clock.now());
+    billing.store().take(&INVOICES_BY_USER, &user, now).await?;
     let (invoices, more) = match billing.sync.stripe.invoices(&customer.id, cursor, LIMIT).await {
         Err(error) if cursor.is_some() && error.is_missing() => return Err(unknown().into()),
         Err(error) if error.is_missing() => Default::default(),

@@ -3,20 +3,22 @@
 //! It compares, and reads afresh only what differs. A run does as much as its time allows and notes how far it
 //! came; the next goes on from there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use shared::error::Error;
-use shared::id::WorkspaceId;
 use shared::log::causes;
+use shared::parameter;
+use shared::store::SubscriptionRecord;
 use shared::subscription::{Customer, Subscription};
 use shared::trace::{self, TraceContext};
 use tokio::time::Instant;
 
 use crate::stripe::LedgerSubscription;
-use crate::sync::{Reason, Sync};
+use crate::sync::{Reason, Sync, trial_end_to_tell};
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,24 +55,34 @@ pub async fn run_reconcile(sync: Sync) -> Result<(), lambda_runtime::Error> {
             Some(trace) => trace::scope(trace, work).await,
             None => work.await,
         };
-        match walk {
-            Ok(Walk { seen, mended, failed, complete }) => {
-                tracing::info!(seen, mended, failed, complete, "The ledger was walked through");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::error!(reason = causes(&error), "The ledger could not be walked through");
-                Err(lambda_runtime::Error::from("the ledger could not be walked through"))
-            }
-        }
+        outcome(walk)
     }))
     .await
+}
+
+/// What an invocation that walked so far says and ends with.
+fn outcome(walk: Result<Walk, Error>) -> Result<(), lambda_runtime::Error> {
+    match walk {
+        Ok(Walk { seen, mended, failed, complete }) => {
+            tracing::info!(seen, mended, failed, complete, "The ledger was walked through");
+            Ok(())
+        }
+        // As long as nobody has set it, nobody can have bought anything: there is nothing to mend, and nobody to wake.
+        Err(error) if parameter::is_missing(&error) => {
+            tracing::warn!("The ledger was not walked through: there is no key to it yet");
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(reason = causes(&error), "The ledger could not be walked through");
+            Err(lambda_runtime::Error::from("the ledger could not be walked through"))
+        }
+    }
 }
 
 /// What is wrong with a customer.
 #[derive(Debug, Clone, Copy)]
 enum Amiss {
-    /// The ledger says something else than is known.
+    /// The ledger says something else than is known, or something that was not told of.
     Differs,
     /// It pays for a workspace that was deleted.
     Orphaned,
@@ -86,7 +98,14 @@ impl Sync {
         let mut walk = Walk::default();
         let mut after = self.store.cursor(FUNCTION).await?;
         while !walk.complete {
-            let page = self.stripe.all_subscriptions(after.as_deref()).await?;
+            let Some(page) = self.stripe.all_subscriptions(after.as_deref()).await? else {
+                tracing::warn!(
+                    "The ledger has nothing any more of where the walk was to go on: it begins anew"
+                );
+                after = None;
+                self.store.save_cursor(FUNCTION, None).await?;
+                continue;
+            };
             walk.seen += page.subscriptions.len();
             for (customer, amiss) in self.amiss(&page.subscriptions).await? {
                 let mended = match amiss {
@@ -125,16 +144,18 @@ impl Sync {
             self.store.subscriptions(workspaces()),
             self.store.existing_workspaces(workspaces())
         )?;
+        let now = self.clock.now();
         let amiss = |customer: &Customer| {
             let mut of_customer =
                 page.iter().filter(|it| it.customer_id == customer.id).map(|it| &it.subscription);
             let workspace = customer.workspace_id;
             if !there.contains(&workspace) {
                 // Of a customer that was deleted the ledger may say nothing by which to compare.
-                let pays = of_customer.chain(known.get(&workspace)).any(Subscription::is_live);
+                let known = known.get(&workspace).and_then(|record| record.subscription.as_ref());
+                let pays = of_customer.chain(known).any(Subscription::is_live);
                 return pays.then_some(Amiss::Orphaned);
             }
-            of_customer.any(|it| differs(it, &known, workspace)).then_some(Amiss::Differs)
+            of_customer.any(|it| differs(it, known.get(&workspace), now)).then_some(Amiss::Differs)
         };
         let found = |customer| {
             let amiss = amiss(&customer)?;
@@ -144,15 +165,30 @@ impl Sync {
     }
 }
 
-fn differs(
-    ledger: &Subscription,
-    known: &HashMap<WorkspaceId, Subscription>,
-    workspace: WorkspaceId,
-) -> bool {
-    match known.get(&workspace) {
+fn differs(ledger: &Subscription, record: Option<&SubscriptionRecord>, now: Timestamp) -> bool {
+    match record.and_then(|record| Some((record.subscription.as_ref()?, record.trial_told))) {
         None => true,
-        Some(known) if known.id == ledger.id => !known.same_in_ledger(ledger),
+        Some((known, told)) if known.id == ledger.id => {
+            !known.same_in_ledger(ledger) || trial_end_to_tell(ledger, told, false, now).is_some()
+        }
         // Another one counts. If what is known of that is old, it differs itself.
-        Some(known) => ledger.precedence() > known.precedence(),
+        Some((known, _)) => ledger.precedence() > known.precedence(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::parameter::Unreadable;
+
+    use super::*;
+    use crate::stripe::StripeError;
+
+    #[test]
+    fn a_stage_whose_key_nobody_has_set_yet_has_nothing_to_reconcile() {
+        let without = |why: Unreadable| outcome(Err(StripeError::NoKey(why.into()).into()));
+        assert!(without(Unreadable::Missing(String::new())).is_ok());
+        assert!(without(Unreadable::Refused(String::new())).is_err());
+        assert!(without(Unreadable::Unavailable(String::new())).is_err());
+        assert!(outcome(Err(Error::internal("down"))).is_err());
     }
 }

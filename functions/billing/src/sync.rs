@@ -14,7 +14,8 @@ use shared::subscription::{
 use shared::trace;
 
 use crate::change;
-use crate::stripe::{LedgerInvoice, LedgerSubscription, Stripe};
+use crate::parts::owned;
+use crate::stripe::{Contact, LedgerInvoice, LedgerSubscription, Stripe};
 
 /// What it takes to bring a customer up to date. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,15 +67,22 @@ impl Sync {
                 Some(customer) => self.close(&customer).await,
                 None => Ok(()),
             },
+            Event::UserRenamed {} | Event::EmailChanged {} => {
+                let Ok(workspace) = owned(&self.store.memberships(event.subject).await?) else {
+                    return Ok(());
+                };
+                match self.store.customer(workspace).await? {
+                    Some(customer) => self.introduce(&customer, None).await,
+                    None => Ok(()),
+                }
+            }
             Event::UserSignedUp { .. }
             | Event::SignUpRepeated {}
             | Event::VerificationRequested {}
             | Event::UserVerified {}
-            | Event::UserRenamed {}
-            | Event::PasswordResetRequested {}
+            | Event::PasswordResetRequested { .. }
             | Event::PasswordChanged { .. }
-            | Event::EmailChangeRequested {}
-            | Event::EmailChanged {}
+            | Event::EmailChangeRequested { .. }
             | Event::UserDeleted {}
             | Event::SessionStarted { .. }
             | Event::SessionEnded { .. }
@@ -97,6 +105,26 @@ impl Sync {
     pub(crate) async fn close(&self, customer: &Customer) -> Result<(), Error> {
         self.stripe.delete_customer(&customer.id).await?;
         self.customer(customer, Reason::default()).await
+    }
+
+    /// Tells the provider what is stored now of whom a customer is, unless it was told that: until nothing else is
+    /// stored after it than it was told last, so that of several at once nobody leaves it with something old.
+    pub(crate) async fn introduce(
+        &self,
+        customer: &Customer,
+        mut told: Option<Contact>,
+    ) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            // Who has no account any more is deleted there with the workspace.
+            let Some(user) = self.store.user(customer.owner_id).await? else { return Ok(()) };
+            let contact = Contact::of(&user);
+            if told.as_ref() == Some(&contact) {
+                return Ok(());
+            }
+            self.stripe.update_customer(&customer.id, &contact).await?;
+            told = Some(contact);
+        }
+        Err(Error::Conflict)
     }
 
     /// Reads what the ledger says of a customer and writes it, with what follows, unless something newer was written.
@@ -223,7 +251,7 @@ fn ended(subscription: &Subscription, now: Timestamp) -> Subscription {
 }
 
 /// The end of a trial that is to be told of now, once.
-fn trial_end_to_tell(
+pub(crate) fn trial_end_to_tell(
     subscription: &Subscription,
     told: Option<Timestamp>,
     notified: bool,

@@ -31,6 +31,7 @@ pub const APP: App = App {
         // Each of these costs calls to the payment provider, which has limits of its own.
         route("POST", "/api/billing/checkout", "billing", per_second(20)),
         route("POST", "/api/billing/portal", "billing", per_second(20)),
+        route("GET", "/api/billing/invoices", "billing", per_second(20)),
         route("POST", "/api/billing/webhook", "billing-webhook", per_second(500)),
         route("ANY", "/api/sms/{proxy+}", "sms", per_second(100)),
         // Each of these may cost a text.
@@ -47,11 +48,11 @@ pub const APP: App = App {
         tell("user.sign_up_repeated", &["email"]),
         tell("user.verification_requested", &["email"]),
         tell("user.verified", &["email"]),
-        tell("user.renamed", &[]),
+        tell("user.renamed", &["billing-sync"]),
         tell("user.password_reset_requested", &["email"]),
         tell("user.password_changed", &["email", "sms-notifier"]),
         tell("user.email_change_requested", &["email"]),
-        tell("user.email_changed", &["email", "sms-notifier"]),
+        tell("user.email_changed", &["email", "sms-notifier", "billing-sync"]),
         tell("user.deleted", &["email"]),
         tell("workspace.deleted", &["billing-sync"]),
         tell("session.started", &["email", "sms-notifier"]),
@@ -268,7 +269,7 @@ const BILLING_WEBHOOK: Function = Function {
 const BILLING_SYNC: Function = Function {
     name: "billing-sync",
     package: "billing",
-    purpose: "What the payment provider told of is read from its ledger",
+    purpose: "What the payment provider told of is read from its ledger, and it is told who its customers are",
     trigger: Trigger::Queue(QueueTrigger {
         batch_size: 10,
         visibility_timeout_seconds: 180,
@@ -287,6 +288,7 @@ const BILLING_SYNC: Function = Function {
         Grant::Table(&[
             TableAction::GetItem,
             TableAction::BatchGetItem,
+            TableAction::Query,
             TableAction::PutItem,
             TableAction::UpdateItem,
         ]),

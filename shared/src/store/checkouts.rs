@@ -23,7 +23,8 @@ impl Store {
         self.get(keys::workspace(workspace), keys::CHECKOUT.to_owned()).await
     }
 
-    /// Begins a checkout in place of the one with this nonce, or where there is none: of several at once, one does.
+    /// Begins a checkout in place of this one, or where there is none: of several at once, one does. One whose session was
+    /// noted meanwhile is another: somebody may be paying there.
     ///
     /// # Errors
     ///
@@ -32,13 +33,20 @@ impl Store {
         &self,
         workspace: WorkspaceId,
         checkout: &Checkout,
-        replaces: Option<&str>,
+        replaces: Option<&Checkout>,
     ) -> Result<()> {
         let item = to_item(keys::workspace(workspace), keys::CHECKOUT.to_owned(), checkout)?;
         let item = expiring(item, checkout.begun_at + KEPT_FOR);
         let put = match replaces {
-            Some(nonce) => self.put_if(item, "nonce = :nonce", &[(":nonce", text(nonce))]),
             None => self.put_if(item, "attribute_not_exists(pk)", &[]),
+            Some(Checkout { nonce, session_id: None, .. }) => {
+                let condition = "nonce = :nonce AND attribute_not_exists(session_id)";
+                self.put_if(item, condition, &[(":nonce", text(nonce))])
+            }
+            Some(Checkout { nonce, session_id: Some(session), .. }) => {
+                let values = [(":nonce", text(nonce)), (":session", text(session))];
+                self.put_if(item, "nonce = :nonce AND session_id = :session", &values)
+            }
         };
         self.transact(vec![put]).await.map_err(|refused| refused.or(Error::Conflict))
     }

@@ -56,7 +56,7 @@ impl Store {
         Ok(record.and_then(|record| record.subscription))
     }
 
-    /// The subscriptions of these workspaces, as the ledger said when they were last read; of those that have one.
+    /// What is known of these workspaces' subscriptions, of those of which anything is.
     ///
     /// # Errors
     ///
@@ -64,18 +64,17 @@ impl Store {
     pub async fn subscriptions(
         &self,
         workspaces: impl IntoIterator<Item = WorkspaceId>,
-    ) -> Result<HashMap<WorkspaceId, Subscription>> {
+    ) -> Result<HashMap<WorkspaceId, SubscriptionRecord>> {
         let key = |id| bare_item(keys::workspace(id), keys::SUBSCRIPTION.to_owned());
         let ids: HashMap<String, WorkspaceId> =
             workspaces.into_iter().map(|id| (keys::workspace(id), id)).collect();
         let items = self.batch_get(ids.values().copied().map(key).collect()).await?;
-        let mut subscriptions = HashMap::new();
+        let mut records = HashMap::new();
         for item in items {
             let id = item.get(PK).and_then(|pk| ids.get(pk.as_s().ok()?)).copied();
-            let record: SubscriptionRecord = from_item(item)?;
-            subscriptions.extend(id.zip(record.subscription));
+            records.extend(id.zip(from_item(item)?));
         }
-        Ok(subscriptions)
+        Ok(records)
     }
 
     /// What is open to a user now: the most of what is to any of their workspaces. Two round trips.

@@ -12,15 +12,16 @@ use shared::cached::Cached;
 use shared::clock::Clock;
 use shared::error::Error;
 use shared::id::WorkspaceId;
+use shared::user::User;
 use stripe_billing::billing_portal_session::CreateBillingPortalSession;
 use stripe_billing::invoice::{ListInvoice, RetrieveInvoice};
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionSubscriptionData,
-    ExpireCheckoutSession, RetrieveCheckoutSession,
+    ExpireCheckoutSession, ListCheckoutSession, RetrieveCheckoutSession,
 };
 use stripe_client_core::{IdempotencyKey, RequestStrategy, StripeRequest};
-use stripe_core::customer::{CreateCustomer, DeleteCustomer};
+use stripe_core::customer::{CreateCustomer, DeleteCustomer, ListCustomer, UpdateCustomer};
 use stripe_product::price::ListPrice;
 use stripe_shared::{CheckoutSessionMode, CheckoutSessionStatus, InvoiceStatus};
 use stripe_types::List;
@@ -46,6 +47,19 @@ pub(crate) struct Session {
     pub(crate) is_open: bool,
 }
 
+/// What a customer is called, and where the provider writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contact {
+    pub(crate) email: String,
+    pub(crate) name: String,
+}
+
+impl Contact {
+    pub(crate) fn of(user: &User) -> Self {
+        Self { email: user.email.to_string(), name: user.name.to_string() }
+    }
+}
+
 /// A session to be made. The same makes the same.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewSession<'a> {
@@ -57,6 +71,10 @@ pub(crate) struct NewSession<'a> {
     pub(crate) success_url: &'a str,
     pub(crate) cancel_url: &'a str,
 }
+
+/// What metadata says of whose a customer or a subscription is, and of which checkout a session.
+const WORKSPACE: &str = "workspace_id";
+const CHECKOUT: &str = "checkout";
 
 /// How long the catalogue is believed.
 const CATALOGUE_AGE: SignedDuration = SignedDuration::from_mins(5);
@@ -108,12 +126,37 @@ impl Stripe {
     pub(crate) async fn create_customer(
         &self,
         workspace: WorkspaceId,
-        (email, name): (&str, &str),
+        contact: &Contact,
         key: &str,
     ) -> Result<String, StripeError> {
-        let request = CreateCustomer::new().email(email).name(name).metadata(of_workspace(workspace));
+        let request =
+            CreateCustomer::new().email(&contact.email).name(&contact.name).metadata(of_workspace(workspace));
         let customer = self.once(&request, key).await?;
         Ok(customer.id.to_string())
+    }
+
+    /// The newest customer that was made of a workspace with this address, if there is one.
+    pub(crate) async fn customer_made_of(
+        &self,
+        workspace: WorkspaceId,
+        contact: &Contact,
+    ) -> Result<Option<String>, StripeError> {
+        let page = self.send(&ListCustomer::new().email(&contact.email).limit(PAGE)).await?;
+        let of_it = |metadata: &HashMap<String, String>| {
+            metadata.get(WORKSPACE).is_some_and(|id| *id == workspace.to_string())
+        };
+        let made = page.data.iter().find(|customer| customer.metadata.as_ref().is_some_and(of_it));
+        Ok(made.map(|customer| customer.id.to_string()))
+    }
+
+    /// Tells what a customer is called now. Of one that there is not, there is nobody to tell of.
+    pub(crate) async fn update_customer(&self, customer: &str, contact: &Contact) -> Result<(), StripeError> {
+        let request = UpdateCustomer::new(customer).email(&contact.email).name(&contact.name);
+        match self.send(&request).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_missing() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a customer, whose subscriptions end at once, and who can buy nothing any more. Of one that there is not,
@@ -140,8 +183,12 @@ impl Stripe {
         }
     }
 
-    /// A page of all subscriptions that there are or were, newest first, after the one of this id.
-    pub(crate) async fn all_subscriptions(&self, after: Option<&str>) -> Result<SubscriptionPage, Error> {
+    /// A page of all subscriptions that there are or were, newest first, after the one of this id; none if there is no
+    /// such one any more.
+    pub(crate) async fn all_subscriptions(
+        &self,
+        after: Option<&str>,
+    ) -> Result<Option<SubscriptionPage>, Error> {
         let mut request = ListSubscription::new()
             .status(ListSubscriptionStatus::All)
             .expand(expand(&["data.latest_invoice"]))
@@ -149,8 +196,11 @@ impl Stripe {
         if let Some(after) = after {
             request = request.starting_after(after);
         }
-        let page = self.send(&request).await?;
-        self.read_subscriptions(page).await
+        match self.send(&request).await {
+            Ok(page) => self.read_subscriptions(page).await.map(Some),
+            Err(error) if after.is_some() && error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn read_subscriptions(
@@ -231,6 +281,7 @@ impl Stripe {
             .mode(CheckoutSessionMode::Subscription)
             .customer(new.customer)
             .client_reference_id(new.workspace.to_string())
+            .metadata(of_checkout(new.nonce))
             .line_items(vec![item])
             .subscription_data(subscription)
             .success_url(new.success_url)
@@ -241,6 +292,22 @@ impl Stripe {
     /// The session of this id, as it is now.
     pub(crate) async fn session(&self, id: &str) -> Result<Session, StripeError> {
         self.send(&RetrieveCheckoutSession::new(id)).await.map(Session::from)
+    }
+
+    /// Closes what is open of the sessions of this nonce: for whoever does not know which there are.
+    pub(crate) async fn expire_sessions(&self, customer: &str, nonce: &str) -> Result<(), StripeError> {
+        let request =
+            ListCheckoutSession::new().customer(customer).status(CheckoutSessionStatus::Open).limit(PAGE);
+        let page = match self.send(&request).await {
+            Ok(page) => page.data,
+            Err(error) if error.is_missing() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let of_it = |metadata: &HashMap<String, String>| metadata.get(CHECKOUT).is_some_and(|it| it == nonce);
+        for session in page.iter().filter(|session| session.metadata.as_ref().is_some_and(of_it)) {
+            self.expire_session(session.id.as_str()).await?;
+        }
+        Ok(())
     }
 
     /// Closes an open session: from then on it cannot be paid. Answers whether it was closed; else it was not open.
@@ -299,7 +366,12 @@ async fn read_catalogue(transport: &Transport) -> Result<Catalogue, StripeError>
 
 /// One entry: of several the order would differ from request to request, and what is sent again must be the same.
 fn of_workspace(workspace: WorkspaceId) -> HashMap<String, String> {
-    HashMap::from([("workspace_id".to_owned(), workspace.to_string())])
+    HashMap::from([(WORKSPACE.to_owned(), workspace.to_string())])
+}
+
+/// One entry, as of a workspace.
+fn of_checkout(nonce: &str) -> HashMap<String, String> {
+    HashMap::from([(CHECKOUT.to_owned(), nonce.to_owned())])
 }
 
 fn expand(paths: &[&str]) -> Vec<String> {

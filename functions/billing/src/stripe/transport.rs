@@ -55,6 +55,10 @@ pub(crate) enum StripeError {
     /// It did not answer, or only that it cannot just now. It may have done what it was asked for.
     #[error("the payment provider does not answer {path}: {reason}")]
     Unavailable { path: String, reason: String },
+    /// It answered that it failed. It may have done what it was asked for, and whoever asks again with the same
+    /// idempotency key hears this again for a day. <https://docs.stripe.com/api/idempotent_requests>
+    #[error("the payment provider failed at {path}: {status} {code} (its request {request_id})")]
+    Failed { status: u16, path: String, code: String, request_id: String },
     /// It answered something that is not understood.
     #[error("an answer of the payment provider is not understood: {0}")]
     Unreadable(String),
@@ -196,6 +200,11 @@ impl StripeError {
         self.is_missing() && matches!(self, Self::Refused { param, .. } if param == "customer")
     }
 
+    /// Whether it failed, and may say so again to whoever asks again.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
     /// Whether what was asked for cannot be done, as things are.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { status: 400..=404, .. })
@@ -206,7 +215,9 @@ impl From<StripeError> for Error {
     fn from(error: StripeError) -> Self {
         match error {
             StripeError::Refused { status: 429, .. } => Self::Busy { retry_after: Duration::from_secs(2) },
-            StripeError::Unavailable { .. } => Self::Unavailable(Box::new(error)),
+            StripeError::Unavailable { .. } | StripeError::Failed { .. } => {
+                Self::Unavailable(Box::new(error))
+            }
             StripeError::Refused { .. } | StripeError::Unreadable(_) => Self::internal(error),
             StripeError::NoKey(error) => error,
         }
@@ -257,15 +268,13 @@ impl Failure {
         };
         let is_unauthorized = status == StatusCode::UNAUTHORIZED;
         let code = told.code.or(told.kind).unwrap_or_default();
-        let error = if status.is_server_error() || status == StatusCode::CONFLICT {
-            StripeError::Unavailable { path: path.to_owned(), reason: format!("{} {code}", status.as_u16()) }
-        } else {
-            StripeError::Refused {
-                status: status.as_u16(),
-                path: path.to_owned(),
-                code,
-                param: told.param.unwrap_or_default(),
-                request_id: request_id.unwrap_or_default().to_owned(),
+        let (path, request_id) = (path.to_owned(), request_id.unwrap_or_default().to_owned());
+        let error = match status.as_u16() {
+            409 => StripeError::Unavailable { path, reason: format!("409 {code}") },
+            status @ 500.. => StripeError::Failed { status, path, code, request_id },
+            status => {
+                let param = told.param.unwrap_or_default();
+                StripeError::Refused { status, path, code, param, request_id }
             }
         };
         Self { error, passes: passes || is_unauthorized, is_unauthorized }

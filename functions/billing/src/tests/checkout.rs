@@ -176,8 +176,10 @@ async fn b4_an_answer_that_is_lost_buys_nothing_twice() {
         for is_customer in [false, true] {
             let world = world().await;
             let person = if is_customer { world.customer().await.0 } else { world.person().await };
-            // All attempts of the first click, and one of the second.
-            world.provider.ledger().faults.extend([fault; 4]);
+            // All attempts of the first click, and one of the second. A customer of whom it was answered that they could
+            // not be made is tried anew within the click.
+            let attempts = if is_customer || fault == Fault::AcceptThenBreak { 4 } else { 7 };
+            world.provider.ledger().faults.extend(std::iter::repeat_n(fault, attempts));
             assert_eq!(world.check_out(&person, "price_pro_month", Some("a")).await.status, 503);
             let url = world.check_out(&person, "price_pro_month", Some("a")).await.url().to_owned();
             assert_eq!(world.check_out(&person, "price_pro_month", Some("b")).await.url(), url);
@@ -192,7 +194,7 @@ async fn b4_an_answer_that_is_lost_buys_nothing_twice() {
         let url = world.check_out(&person, "price_pro_month", None).await.url().to_owned();
         let begun = world.sync.store.checkout(customer.workspace_id).await.unwrap().unwrap();
         let unnoted = Checkout { session_id: None, ..begun.clone() };
-        world.sync.store.begin_checkout(customer.workspace_id, &unnoted, Some(&begun.nonce)).await.unwrap();
+        world.sync.store.begin_checkout(customer.workspace_id, &unnoted, Some(&begun)).await.unwrap();
         if !made {
             world.provider.ledger().sessions.clear();
             world.provider.forget_keys();
@@ -201,7 +203,9 @@ async fn b4_an_answer_that_is_lost_buys_nothing_twice() {
         assert_eq!(again == url, made);
         assert_eq!(open_sessions(&world), 1);
         // Wanting something else, it is found and closed.
-        world.sync.store.begin_checkout(customer.workspace_id, &unnoted, Some(&begun.nonce)).await.unwrap();
+        let begun = world.sync.store.checkout(customer.workspace_id).await.unwrap();
+        let unnoted = Checkout { session_id: None, ..begun.clone().unwrap() };
+        world.sync.store.begin_checkout(customer.workspace_id, &unnoted, begun.as_ref()).await.unwrap();
         world.check_out(&person, "price_business_month", None).await.url();
         assert_eq!(open_sessions(&world), 1);
     }
@@ -219,16 +223,160 @@ async fn b4_of_two_that_begin_a_checkout_at_once_one_does() {
         begun_at: Timestamp::UNIX_EPOCH,
         session_id: None,
     };
-    let begin = async |nonce: &str, replaces: Option<&str>| {
+    let begin = async |nonce: &str, replaces: Option<&Checkout>| {
         world.sync.store.begin_checkout(customer.workspace_id, &checkout(nonce), replaces).await
     };
+    let (one, two) = (checkout("one"), checkout("two"));
     assert!(begin("one", None).await.is_ok());
     assert!(matches!(begin("two", None).await, Err(Error::Conflict)));
-    assert!(begin("two", Some("one")).await.is_ok());
-    assert!(matches!(begin("three", Some("one")).await, Err(Error::Conflict)));
+    assert!(begin("two", Some(&one)).await.is_ok());
+    assert!(matches!(begin("three", Some(&one)).await, Err(Error::Conflict)));
     let note = world.sync.store.note_session(customer.workspace_id, "one", "cs_1", None).await;
     assert!(matches!(note, Err(Error::Conflict)), "another was begun meanwhile");
     assert_eq!(world.sync.store.checkout(customer.workspace_id).await.unwrap(), Some(checkout("two")));
+    // Who found no session must not replace one that somebody was sent to meanwhile.
+    world.sync.store.note_session(customer.workspace_id, "two", "cs_2", None).await.unwrap();
+    assert!(matches!(begin("three", Some(&two)).await, Err(Error::Conflict)));
+    let other = Checkout { session_id: Some("cs_1".to_owned()), ..two.clone() };
+    assert!(matches!(begin("three", Some(&other)).await, Err(Error::Conflict)));
+    assert!(begin("three", Some(&Checkout { session_id: Some("cs_2".to_owned()), ..two })).await.is_ok());
+}
+
+/// B4, N2: the provider answers that it failed, and says so again for a day to whoever asks for the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b4_n2_a_failure_that_the_provider_remembers_keeps_nobody_from_buying() {
+    for fault in [Fault::RefuseForGood, Fault::AcceptThenFailForGood] {
+        for price in ["price_pro_month", "price_business_month"] {
+            let world = world().await;
+            let (person, _) = world.customer().await;
+            world.provider.ledger().faults.push_back(fault);
+            assert_eq!(world.check_out(&person, "price_pro_month", Some("a")).await.status, 503);
+            // From now on nothing fails; what was made nevertheless cannot be paid.
+            let clicks: Vec<_> = (0..6)
+                .map(|_| {
+                    let (world, person) = (world.clone(), person.clone());
+                    tokio::spawn(async move {
+                        let mut answer = world.check_out(&person, price, None).await;
+                        // While another click is at the same.
+                        for _ in 0..9 {
+                            if answer.status == 503 {
+                                answer = world.check_out(&person, price, None).await;
+                            }
+                        }
+                        answer.url().to_owned()
+                    })
+                })
+                .collect();
+            let mut urls = HashSet::new();
+            for click in clicks {
+                urls.insert(click.await.unwrap());
+            }
+            assert_eq!((urls.len(), open_sessions(&world)), (1, 1), "{fault:?} {price}: {urls:?}");
+            let url = urls.into_iter().next().unwrap();
+            assert_eq!(world.check_out(&person, price, Some("a")).await.url(), url);
+            world.provider.ledger().pay(&session_of(&url));
+            let again = world.check_out(&person, price, None).await;
+            assert_eq!(again.kind(), "/problems/already-subscribed");
+            assert_eq!(world.provider.ledger().subscriptions.len(), 1);
+        }
+        // At the customer: another is made, unless one was.
+        let world = world().await;
+        let person = world.person().await;
+        world.provider.ledger().faults.push_back(fault);
+        let url = world.check_out(&person, "price_pro_month", None).await.url().to_owned();
+        assert_eq!(world.check_out(&person, "price_pro_month", None).await.url(), url);
+        assert_eq!(world.provider.ledger().customers.len(), 1);
+    }
+}
+
+/// B5: of several customers that were made of a workspace at once one counts, and the provider is not left with the others.
+#[tokio::test]
+async fn b5_a_customer_that_came_second_is_taken_back() {
+    let world = world().await;
+    let person = world.person().await;
+    // Both learn that it failed, find that nothing was made, and make one.
+    world.provider.ledger().faults.push_back(Fault::RefuseForGood);
+    let (made, let_go) = world.provider.hold("GET /v1/customers");
+    let first = {
+        let (world, person) = (world.clone(), person.clone());
+        tokio::spawn(async move { world.check_out(&person, "price_pro_month", None).await })
+    };
+    made.await.unwrap();
+    let (made, let_second_go) = world.provider.hold("GET /v1/customers");
+    let second = {
+        let (world, person) = (world.clone(), person.clone());
+        tokio::spawn(async move { world.check_out(&person, "price_pro_month", None).await })
+    };
+    made.await.unwrap();
+    let_go.notify_one();
+    let url = first.await.unwrap().url().to_owned();
+    let_second_go.notify_one();
+    assert_eq!(second.await.unwrap().url(), url);
+    let known = world.sync.store.customer(person.workspace_id).await.unwrap().unwrap();
+    assert_eq!(world.provider.ledger().customers, [known.id]);
+}
+
+/// V2: the provider writes to the address of now, in whichever order and how often that is told, and also when it changed
+/// while the customer was being made.
+#[tokio::test]
+async fn v2_the_provider_is_told_who_its_customers_are() {
+    let world = world().await;
+    let person = world.person().await;
+    let called = |world: &World| -> Vec<String> {
+        let ledger = world.provider.ledger();
+        ledger.customers.iter().map(|id| ledger.told_of[id]["name"].clone()).collect()
+    };
+    let rename = async |name: &str| {
+        let event =
+            Envelope::new(person.user_id, Event::UserRenamed {}, world.now(), &world.sync.random, None);
+        world.sync.store.rename_user(person.user_id, &name.parse().unwrap(), &event).await.unwrap();
+        event
+    };
+    // Nobody's customer yet.
+    world.sync.handle(rename("Grace").await).await.unwrap();
+    assert!(world.provider.ledger().calls.is_empty());
+
+    let (made, let_go) = world.provider.hold("POST /v1/customers");
+    let buying = {
+        let (world, person) = (world.clone(), person.clone());
+        tokio::spawn(async move { world.check_out(&person, "price_pro_month", None).await })
+    };
+    made.await.unwrap();
+    world.sync.handle(rename("Hedy").await).await.unwrap();
+    assert_eq!(called(&world), ["Grace"]);
+    let_go.notify_one();
+    buying.await.unwrap().url();
+    assert_eq!(called(&world), ["Hedy"]);
+
+    world.sync.handle(rename("Ada").await).await.unwrap();
+    assert_eq!(called(&world), ["Ada"]);
+
+    // Whoever is told late tells what is stored then, and whoever began with something older does not leave it there.
+    let first = rename("Ida").await;
+    let (made, let_go) = world.provider.hold("POST /v1/customers/");
+    let slow = {
+        let (sync, first) = (world.sync.clone(), first.clone());
+        tokio::spawn(async move { sync.handle(first).await })
+    };
+    made.await.unwrap();
+    let second = rename("Joan").await;
+    let_go.notify_one();
+    slow.await.unwrap().unwrap();
+    assert_eq!(called(&world), ["Joan"]);
+    let changed = Envelope { event: Event::EmailChanged {}, ..second.clone() };
+    for event in [second, first, changed] {
+        world.provider.ledger().told_of.values_mut().for_each(|told| told.clear());
+        world.sync.handle(event).await.unwrap();
+        assert_eq!(called(&world), ["Joan"]);
+        let told = world.provider.ledger().told_of.values().next().unwrap()["email"].clone();
+        assert_eq!(told, format!("{}@example.com", person.user_id));
+    }
+
+    // Somebody deleted the customer there: nobody is to be told of.
+    let customer = world.sync.store.customer(person.workspace_id).await.unwrap().unwrap();
+    world.provider.ledger().delete(&customer.id);
+    world.sync.handle(rename("Katherine").await).await.unwrap();
+    assert!(called(&world).is_empty());
 }
 
 /// B4: whoever has cancelled may come back, and gets no second trial.
@@ -300,7 +448,7 @@ async fn i4_a_failure_uses_no_key_up() {
     let world = world().await;
     let person = world.person().await;
     assert_eq!(world.check_out(&person, "price_none", Some("k")).await.status, 422);
-    world.provider.ledger().faults.extend([Fault::Refuse; 3]);
+    world.provider.ledger().faults.extend([Fault::Refuse; 6]);
     assert_eq!(world.check_out(&person, "price_pro_month", Some("k")).await.status, 503);
     world.check_out(&person, "price_pro_month", Some("k")).await.url();
 }

@@ -134,6 +134,7 @@ impl World {
                 email: format!("{user_id}@example.com").parse().unwrap(),
                 name: name.clone(),
                 password_hash: serde_json::from_value::<PasswordHash>("x".into()).unwrap(),
+                password_changes: 0,
                 verified_at: Some(now),
                 contested: false,
                 first_signed_in_at: None,

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     /// Seconds since 1970.
     pub(super) now: i64,
     pub(super) customers: Vec<String>,
+    /// What was told of each customer that was made or changed by a request.
+    pub(super) told_of: HashMap<String, HashMap<String, String>>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) invoices: Vec<Invoice>,
     pub(super) sessions: Vec<Session>,
@@ -74,15 +76,19 @@ pub(super) struct Session {
     pub(super) price: String,
     pub(super) trial_days: Option<String>,
     pub(super) status: &'static str,
+    checkout: Option<String>,
 }
 
 /// What goes wrong with a request that changes something.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is done, and the answer says that it failed.
     AcceptThenFail,
     /// It is not done.
     Refuse,
+    /// As the two before, and whoever asks again with the same key hears again that it failed.
+    AcceptThenFailForGood,
+    RefuseForGood,
     /// It is done, and the connection breaks before the answer.
     AcceptThenBreak,
 }
@@ -140,7 +146,8 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let key = parts.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
-    let creates = parts.method == Method::POST && !path.ends_with("/expire");
+    let changes = path.ends_with("/expire") || path.starts_with("/v1/customers/");
+    let creates = parts.method == Method::POST && !changes;
     assert!(!creates || key.is_some(), "{path} bears no idempotency key");
     let fault = {
         let mut ledger = provider.ledger();
@@ -170,7 +177,15 @@ async fn serve(State(provider): State<Provider>, request: Request) -> Response {
         if fault == Some(Fault::Refuse) || ledger.is_down {
             return faulty(Some(Fault::Refuse), (500, error("api_error")));
         }
-        let answer = ledger.answer(&parts.method, &path, &query, &body);
+        let failure = (500, error("api_error"));
+        let answer = match fault {
+            Some(Fault::RefuseForGood) => failure,
+            Some(Fault::AcceptThenFailForGood) => {
+                ledger.answer(&parts.method, &path, &query, &body);
+                failure
+            }
+            _ => ledger.answer(&parts.method, &path, &query, &body),
+        };
         if let Some(key) = key {
             ledger.answered.insert(key, (format!("{path}?{body}"), answer.clone()));
         }
@@ -193,7 +208,7 @@ fn faulty(fault: Option<Fault>, answer: Answer) -> Response {
             let broken = futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("broken"))]);
             Response::new(Body::from_stream(broken))
         }
-        None => respond(answer),
+        Some(Fault::AcceptThenFailForGood | Fault::RefuseForGood) | None => respond(answer),
     }
 }
 
@@ -228,9 +243,23 @@ impl Ledger {
             ("GET", ["prices"]) => list(PRICES.iter().map(|(id, ..)| price(id, true)).collect(), &query),
             ("POST", ["customers"]) => {
                 assert!(form["email"].ends_with("@example.com"));
-                let id = self.id("cus");
-                self.customers.push(id.clone());
-                (200, json!({ "object": "customer", "id": id, "created": self.now, "livemode": false }))
+                let id = self.customer();
+                self.told_of.insert(id.clone(), form);
+                (200, self.customer_json(&id))
+            }
+            ("GET", ["customers"]) => {
+                let is_called = |id: &&String| {
+                    self.told_of.get(*id).is_some_and(|told| told.get("email") == query.get("email"))
+                };
+                let found = self.customers.iter().rev().filter(is_called);
+                list(found.map(|id| self.customer_json(id)).collect(), &query)
+            }
+            ("POST", ["customers", id]) => {
+                if !self.customers.iter().any(|it| it == id) {
+                    return (404, error("resource_missing"));
+                }
+                self.told_of.entry((*id).to_owned()).or_default().extend(form);
+                (200, self.customer_json(id))
             }
             ("DELETE", ["customers", id]) => {
                 if !self.customers.iter().any(|it| it == id) {
@@ -281,9 +310,14 @@ impl Ledger {
                     price: form["line_items[0][price]"].clone(),
                     trial_days: form.get("subscription_data[trial_period_days]").cloned(),
                     status: "open",
+                    checkout: form.get("metadata[checkout]").cloned(),
                 };
                 self.sessions.push(session.clone());
                 (200, session_json(&session))
+            }
+            ("GET", ["checkout", "sessions"]) => {
+                let fits = |it: &&Session| it.customer == query["customer"] && it.status == query["status"];
+                list(self.sessions.iter().rev().filter(fits).map(session_json).collect(), &query)
             }
             ("GET", ["checkout", "sessions", id]) => match self.sessions.iter().find(|it| it.id == *id) {
                 Some(session) => (200, session_json(session)),
@@ -312,6 +346,13 @@ impl Ledger {
             }
             other => panic!("{other:?} is not spoken"),
         }
+    }
+
+    fn customer_json(&self, id: &str) -> Value {
+        let told = |name: &str| self.told_of.get(id).and_then(|told| told.get(name));
+        json!({ "object": "customer", "id": id, "created": 1, "livemode": false, "email": told("email"),
+            "name": told("name"),
+            "metadata": told("metadata[workspace_id]").map(|id| json!({ "workspace_id": id })) })
     }
 
     fn subscription_json(&self, it: &Subscription) -> Value {
@@ -464,6 +505,7 @@ fn session_json(session: &Session) -> Value {
         "automatic_tax": { "enabled": false }, "created": 1, "custom_fields": [], "custom_text": {},
         "expires_at": 2, "livemode": false, "mode": "subscription", "payment_method_types": ["card"],
         "payment_status": "unpaid", "shipping_options": [], "url": url,
+        "metadata": session.checkout.as_ref().map(|nonce| json!({ "checkout": nonce })),
     })
 }
 

@@ -1,5 +1,6 @@
 use jiff::SignedDuration;
 use serde_json::json;
+use shared::limit::INVOICES_BY_USER;
 use shared::plan::Plan;
 
 use super::provider::Fault;
@@ -133,6 +134,31 @@ async fn i1_invoices_are_the_workspaces_own_page_by_page() {
     }
     let own = world.get(&other, "/api/billing/invoices").await.body;
     assert_eq!(own["invoices"].as_array().unwrap().len(), 1);
+}
+
+/// E3: nobody uses up the calls that the provider takes from the whole app.
+#[tokio::test]
+async fn e3_a_user_lists_so_many_invoices_and_no_more() {
+    let world = world().await;
+    let (person, customer) = world.customer().await;
+    let (other, _) = world.customer().await;
+    world.provider.ledger().subscribe(&customer.id, "price_pro_month", false);
+    // At the beginning of a window, so that all of it is in one.
+    let window = i64::try_from(INVOICES_BY_USER.window.as_secs()).unwrap();
+    world.pass(window - world.now().as_second() % window);
+    let list = async |person: &Person| world.get(person, "/api/billing/invoices").await;
+    for _ in 0..INVOICES_BY_USER.max {
+        assert_eq!(list(&person).await.status, 200);
+    }
+    let calls = world.provider.ledger().calls.len();
+    let refused = list(&person).await;
+    assert_eq!((refused.status.as_u16(), refused.kind()), (429, "/problems/too-many-requests"));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(world.provider.ledger().calls.len(), calls);
+    assert_eq!(list(&other).await.status, 200);
+    world.pass(window);
+    let person = Person { token: world.token(&person).await, ..person };
+    assert_eq!(list(&person).await.status, 200);
 }
 
 /// I4
