@@ -418,7 +418,7 @@ fn is_of(pk: &str, limit: &Limit) -> bool {
 }
 
 /// Sets every counter to nothing. The table may drop one at any time, when its window is over.
-async fn forget_counts(platform: &Platform) {
+pub(crate) async fn forget_counts(platform: &Platform) {
     let table = Table::of(platform);
     for item in platform.console.items("LIMIT#").await {
         table.delete(&item.pk, &item.sk).await;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tests::person::{OTHER_PASSWORD, PASSWORD, VERIFICATION};
 use tests::{Client, Person, Platform, Response, until};
 
+use crate::abuse::forget_counts;
 use crate::aws::{Table, moment};
 use crate::ledger::{Ledger, subjects};
 
@@ -507,7 +508,7 @@ async fn a9_one_address_is_one_account_whatever_its_case_or_unicode_form() {
             "{spelling}"
         );
         // The budget of mails to the address is not what this is about.
-        reset_limits(&platform).await;
+        forget_counts(&platform).await;
     }
     let ledger = Ledger::settled(&platform).await;
     assert!(ledger.user_of(stored).is_some());
@@ -613,14 +614,6 @@ fn one_of(answers: &[Response], status: u16, other: u16) -> usize {
     assert_eq!(codes.iter().filter(|code| **code == status).count(), 1, "{codes:?}");
     assert!(codes.iter().all(|code| [status, other].contains(code)), "{codes:?}");
     codes.iter().position(|code| *code == status).expect("one")
-}
-
-/// Forgets all that was counted.
-async fn reset_limits(platform: &Platform) {
-    let table = Table::of(platform);
-    for item in Ledger::read(platform).await.items("LIMIT#", "LIMIT") {
-        table.delete(&item.pk, &item.sk).await;
-    }
 }
 
 /// A hash of half the memory, with which nobody would start today.
